@@ -2,10 +2,11 @@
 
     python benchmarks/workbench.py --json docs/results/workbench.json
 
-For each number of rows: seconds from the start of the command to the address, from the address to
-the first page, and from a letter to its preview on the screen (median and 95th percentile), and the
-memory of the server's processes at tenths of the previews. Texts are those of the corpus `sms`,
-repeated with a number each. Needs Playwright and a Chromium; nothing else should run meanwhile.
+takes about five minutes, in which nothing else should run. For each run, of a number of texts of a
+corpus (repeated, with a number each): seconds from the start of the command to the address, from
+the address to the first page, and from a letter to its preview on the screen; what a preview costs
+the server's processor; memory of the server, and of all its processes with what they share counted
+once, at tenths of the way. Needs Playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import platform
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 from workbench_pictures import browser
 from workbench_project import served_workbench
 
@@ -32,11 +34,11 @@ PATTERNS = (r"\bfree\b", r"(?i)\bwin(ner|s)?\b", r"\d{5,}", r"(https?://|www\.)\
 LFS = """
 from spear_amal.labeling import keyword_lf
 
-CLASSES = ("ham", "spam")
-free = keyword_lf("free", ["free", "prize"], label="spam")
-home = keyword_lf("home", ["home", "lunch"], label="ham")
+CLASSES = {classes!r}
+free = keyword_lf("free", ["free", "prize"], label={last!r})
+home = keyword_lf("home", ["home", "lunch"], label={first!r})
 """
-# Sends one version of the form and waits until its own answer is shown; 0 ms of the page's delay.
+# Changes what stands in the field, and waits until the preview of that is on the screen.
 WAIT = """(value) => new Promise((done) => {
   const field = document.querySelector("fieldset:not([disabled]) [data-main]");
   const begun = performance.now();
@@ -50,9 +52,31 @@ WAIT = """(value) => new Promise((done) => {
 })"""
 
 
-def write_project(folder: Path, n_rows: int) -> Path:
-    """Write a project of many short messages, 300 of them with a label."""
-    corpus = load_corpus("sms", offline=True)
+class Run(NamedTuple):
+    """What is measured: so many previews, as far as so many seconds suffice."""
+
+    corpus: str
+    rows: int
+    previews: int
+    seconds: float
+
+    @classmethod
+    def of(cls, text: str) -> Run:
+        """Return a run from CORPUS:ROWS:PREVIEWS:SECONDS."""
+        corpus, rows, previews, seconds = text.split(":")
+        return cls(corpus, int(rows), int(previews), float(seconds))
+
+
+RUNS = (
+    Run("sms", 20_000, 1000, 160),
+    Run("sms", 200_000, 300, 100),
+    Run("plots", 20_000, 100, 40),
+)
+
+
+def write_project(folder: Path, corpus_name: str, n_rows: int) -> float:
+    """Write a project of many texts, 300 of them with a label; return their length in MB."""
+    corpus = load_corpus(corpus_name, offline=True)
     rows = np.resize(np.arange(len(corpus.frame)), n_rows)
     texts = corpus.frame["text"].to_numpy()[rows]
     labels = np.array(corpus.classes, dtype=object)[corpus.labels[rows]]
@@ -60,18 +84,28 @@ def write_project(folder: Path, n_rows: int) -> Path:
     folder.mkdir(parents=True)
     frame = pd.DataFrame({"text": [f"{text} {i}" for i, text in enumerate(texts)]})
     frame.assign(label=labels).to_csv(folder / "rows.csv", index=False)
-    (folder / "lfs.py").write_text(LFS, encoding="utf-8")
+    lfs = LFS.format(classes=tuple(corpus.classes), first=corpus.classes[0], last=corpus.classes[1])
+    (folder / "lfs.py").write_text(lfs, encoding="utf-8")
     (folder / "spear.toml").write_text('data = "rows.csv"\nlfs = "lfs.py"\n', encoding="utf-8")
-    return folder
+    return float(frame["text"].str.len().sum()) / 1e6
 
 
-def memory_of(pid: int) -> float:
-    """Return the resident memory of a process and of those that it started, in MB."""
-    import psutil
+class Watched:
+    """The server, with the processes that it started."""
 
-    process = psutil.Process(pid)
-    family = [process, *process.children(recursive=True)]
-    return sum(one.memory_info().rss for one in family) / 1e6
+    def __init__(self, pid: int) -> None:
+        self.server = psutil.Process(pid)
+
+    def memory(self) -> tuple[float, float]:
+        """Return the memory of the server, and of all, in MB."""
+        family = [self.server, *self.server.children(recursive=True)]
+        shared = sum(process.memory_full_info().pss for process in family)
+        return round(self.server.memory_info().rss / 1e6, 1), round(shared / 1e6, 1)
+
+    def seconds(self) -> float:
+        """Return the time that the server had of the processor."""
+        times = self.server.cpu_times()
+        return times.user + times.system
 
 
 def typed() -> list[tuple[str, str]]:
@@ -80,10 +114,11 @@ def typed() -> list[tuple[str, str]]:
     return [(kind, text[:end]) for kind, text in whole for end in range(1, len(text) + 1)]
 
 
-def measure(n_rows: int, n_previews: int, folder: Path) -> dict[str, Any]:
-    """Return the figures of one number of rows."""
+def measure(run: Run, folder: Path) -> dict[str, Any]:
+    """Return the figures of one run."""
+    size = write_project(folder, run.corpus, run.rows)
     begun = time.perf_counter()
-    with served_workbench(write_project(folder, n_rows)) as served, browser() as chromium:
+    with served_workbench(folder) as served, browser() as chromium:
         ready = time.perf_counter() - begun
         page = chromium.new_page()
         page.set_default_timeout(600_000)
@@ -91,48 +126,66 @@ def measure(n_rows: int, n_previews: int, folder: Path) -> dict[str, Any]:
         page.goto(served.address)
         page.locator("#lf-list tr").first.wait_for()
         first = time.perf_counter() - begun
-        seconds: list[float] = []
-        memory = [memory_of(served.pid)]
-        letters = typed()
-        kind_now = "keyword"
-        for i in range(n_previews):
-            kind, text = letters[i % len(letters)]
-            if kind != kind_now:
-                page.locator(f"#kind-{kind}").check(force=True)
-                kind_now = kind
-            seconds.append(page.evaluate(WAIT, text) / 1000)
-            if (i + 1) % max(1, n_previews // 10) == 0:
-                memory.append(memory_of(served.pid))
+        previews = type_all(page, run, Watched(served.pid))
     return {
-        "rows": n_rows,
+        **{"corpus": run.corpus, "rows": run.rows, "megabytes": round(size, 1)},
         "seconds_to_address": round(ready, 2),
         "seconds_to_first_page": round(first, 3),
-        "previews": n_previews,
-        "preview_median_ms": round(1000 * float(np.median(seconds)), 1),
-        "preview_p95_ms": round(1000 * float(np.quantile(seconds, 0.95)), 1),
-        "memory_mb": [round(value, 1) for value in memory],
+        **previews,
+    }
+
+
+def type_all(page: Any, run: Run, watched: Watched) -> dict[str, Any]:
+    """Type letter by letter, round and round, and return the figures of the previews."""
+    letters = typed()
+    milliseconds: list[float] = []
+    memory = [watched.memory()]
+    worked, begun = watched.seconds(), time.perf_counter()
+    for i in range(run.previews):
+        kind, text = letters[i % len(letters)]
+        if time.perf_counter() - begun > run.seconds:
+            break
+        if not page.locator(f"#kind-{kind}").is_checked():
+            page.locator(f"#kind-{kind}").check(force=True)
+        milliseconds.append(page.evaluate(WAIT, text))
+        if (i + 1) % max(1, run.previews // 10) == 0:
+            memory.append(watched.memory())
+    worked = watched.seconds() - worked
+    slowest = np.argsort(milliseconds)[::-1][:5].tolist()
+    return {
+        "previews": len(milliseconds),
+        "preview_median_ms": round(float(np.median(milliseconds)), 1),
+        "preview_p95_ms": round(float(np.quantile(milliseconds, 0.95)), 1),
+        "preview_slowest_ms": {
+            letters[i % len(letters)][1]: round(milliseconds[i]) for i in slowest
+        },
+        "server_ms_of_the_processor_each": round(1000 * worked / len(milliseconds), 1),
+        "server_mb": [server for server, _ in memory],
+        "all_processes_mb": [all_of_them for _, all_of_them in memory],
     }
 
 
 def main() -> None:
     """Measure and print; write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, nargs="*", default=[20_000, 200_000])
-    parser.add_argument("--previews", type=int, default=1000)
+    form = "CORPUS:ROWS:PREVIEWS:SECONDS"
+    parser.add_argument("--runs", type=Run.of, nargs="*", default=RUNS, metavar=form)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    about = {
+        "build": package_build(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load_at_start": [round(value, 1) for value in os.getloadavg()],
+    }
+    print(json.dumps(about), flush=True)
     results = []
-    for n_rows in arguments.rows:
+    for run in arguments.runs:
         with tempfile.TemporaryDirectory() as folder:
-            results.append(measure(n_rows, arguments.previews, Path(folder) / "project"))
+            results.append(measure(run, Path(folder) / "project"))
         print(json.dumps(results[-1]), flush=True)
     if arguments.json:
-        about = {
-            "build": package_build(),
-            "python": platform.python_version(),
-            "cores": os.cpu_count(),
-            "load": round(os.getloadavg()[0], 1),
-        }
+        about["load_at_end"] = [round(value, 1) for value in os.getloadavg()]
         arguments.json.write_text(json.dumps({**about, "runs": results}, indent=1) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Processes that are asked to end, or whose parent is no more."""
+"""Processes that are asked to end, to wait for others, or whose parent is no more."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _PAUSE = 0.2  # seconds between two looks at the parent
+_PATIENT = 10  # of 0, usual, to 19, last
 
 
 def end_with_parent(parent: int) -> None:
@@ -38,6 +39,20 @@ else:
         while os.getppid() == parent:  # an orphan gets another parent
             time.sleep(_PAUSE)
         os._exit(1)
+
+
+def give_way(pid: int) -> None:
+    """Make a process wait where others want the processor, as far as the system lets it be said.
+
+    Parameters
+    ----------
+    pid : int
+        Of a process that has just begun: threads that it starts later do as it does.
+    """
+    if sys.platform != "win32":
+        with suppress(OSError):  # it has ended, or belongs to somebody else
+            now = os.getpriority(os.PRIO_PROCESS, pid)
+            os.setpriority(os.PRIO_PROCESS, pid, max(now, _PATIENT))
 
 
 class Terminated(KeyboardInterrupt):

@@ -29,7 +29,7 @@ def open_workbench(options: WorkbenchOptions) -> None:
 
     project = project_of(_folder(options))
     print_status(f"Reading {', '.join(map(str, project.data))} ..")
-    workspace = Workspace(project)
+    workspace = Workspace(project, first_look=0.0)  # pages are made ready meanwhile
 
     def on_ready(address: str) -> None:
         print_result(f"The workbench of {project.folder} is open at {address}")

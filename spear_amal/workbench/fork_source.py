@@ -29,12 +29,13 @@ class ForkedProcess:
 
     Attributes
     ----------
+    pid : int
     stdin, stdout : binary file
         Pipes to it.
     """
 
-    def __init__(self, pid_file: int, stdin: BinaryIO, stdout: BinaryIO) -> None:
-        self._pid_file = pid_file
+    def __init__(self, pid: int, pid_file: int, stdin: BinaryIO, stdout: BinaryIO) -> None:
+        self.pid, self._pid_file = pid, pid_file
         self.stdin, self.stdout = stdin, stdout
 
     def poll(self) -> int | None:
@@ -108,7 +109,8 @@ class ForkSource:
             reply = source.recv(8)
             if len(reply) < 8:
                 raise OSError("the process that forks has ended")
-            pid_file = os.pidfd_open(int.from_bytes(reply, "little"))
+            pid = int.from_bytes(reply, "little")
+            pid_file = os.pidfd_open(pid)
         except OSError:
             os.close(requests[1])
             os.close(answers[0])
@@ -116,7 +118,8 @@ class ForkSource:
         finally:
             os.close(requests[0])
             os.close(answers[1])
-        return ForkedProcess(pid_file, os.fdopen(requests[1], "wb"), os.fdopen(answers[0], "rb"))
+        pipes = os.fdopen(requests[1], "wb"), os.fdopen(answers[0], "rb")
+        return ForkedProcess(pid, pid_file, *pipes)
 
     def _start_source(self) -> None:
         ours, theirs = socket.socketpair()

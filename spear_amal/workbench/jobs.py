@@ -24,6 +24,7 @@ from spear_amal.declared_lfs import change_rules, read_rules_file
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive, take_lock
+from spear_amal.processes import give_way
 from spear_amal.row_outputs import read_row_outputs
 from spear_amal.workbench.history import RecordedRun, RuleFiles, RuleHistory, local_time
 from spear_amal.workbench.identity_cache import IdentityCache
@@ -209,6 +210,7 @@ class TrainingJob:
                 stderr=errors,
                 start_new_session=True,
             )
+        give_way(self.process.pid)  # pages are to be quick meanwhile
         self.change_state(pid=self.process.pid)
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from threading import Lock, Thread
 from typing import Any, BinaryIO
 
 from spear_amal.errors import SpearAmalError
+from spear_amal.processes import give_way
 from spear_amal.workbench.fork_source import FORKS, ForkedProcess
 from spear_amal.workbench.request_loop import ANSWER, DONE, FAILED, send
 
@@ -49,6 +50,8 @@ class KillableWorker:
     handler : str
         ``"package.module:function"``, imported by the process: a function that yields answers to a
         request. Requests and answers are pickled; what the function prints goes nowhere.
+    is_urgent : bool
+        Whether somebody waits for the answers; else the process gives way to others.
 
     Examples
     --------
@@ -58,8 +61,8 @@ class KillableWorker:
     >>> worker.close()
     """
 
-    def __init__(self, handler: str) -> None:
-        self.handler = handler
+    def __init__(self, handler: str, is_urgent: bool = True) -> None:
+        self.handler, self.is_urgent = handler, is_urgent
         self._lock = Lock()
         self._closed = False
         self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
@@ -150,6 +153,8 @@ class KillableWorker:
         self._kill()
         self._process = FORKS.start(self.handler, lambda: not self._closed)
         self._process = self._process or _new_process(self.handler)
+        if not self.is_urgent:
+            give_way(self._process.pid)
         self._queue = queue.SimpleQueue()
         Thread(target=_read, args=(self._process.stdout, self._queue), daemon=True).start()
         while not self._closed:  # until its greeting, or the end of the stream

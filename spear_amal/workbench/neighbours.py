@@ -48,7 +48,7 @@ class Neighbours:
         self._error: SpearAmalError | None = None
         self._ended = self._closed = False
         self._change = Condition()
-        self._worker = KillableWorker(_WORKER)
+        self._worker = KillableWorker(_WORKER, is_urgent=False)
         self._encoder = KillableWorker("spear_amal.declared_lfs:vectors_of")
         self._examples: tuple[tuple[str, ...], Any] = (), None
         Thread(target=self._fill, daemon=True).start()

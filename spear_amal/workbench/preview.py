@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +19,6 @@ from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.pattern_search import scattered
 from spear_amal.workbench.rule_search import RuleSearch
 from spear_amal.workbench.snapshot import Snapshot
-
-#: Characters of a text that are shown around its first match.
-LONGEST_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -49,61 +47,6 @@ class MatchedRow:
     gold: int
     is_new: bool
     conflicts: bool
-
-    def parts(self, longest: int = LONGEST_SHOWN) -> list[tuple[str, bool]]:
-        """Return the text in parts, each with whether it is to be marked.
-
-        Parameters
-        ----------
-        longest : int
-            A longer text is cut around its first span; an ellipsis stands for what is left out.
-        """
-        return marked_parts(self.text, self.spans, longest)
-
-
-def marked_parts(
-    text: str, spans: tuple[tuple[int, int], ...], longest: int = LONGEST_SHOWN
-) -> list[tuple[str, bool]]:
-    """Return a text in parts, each with whether it is marked.
-
-    Parameters
-    ----------
-    text : str
-    spans : tuple of pair of int
-        In order, not overlapping.
-    longest : int
-        As for :meth:`MatchedRow.parts`.
-
-    Examples
-    --------
-    >>> marked_parts("you won a prize", ((4, 7), (10, 15)))
-    [('you ', False), ('won', True), (' a ', False), ('prize', True)]
-    >>> marked_parts("you won a prize", ((10, 15),), longest=8)
-    [('… a ', False), ('prize', True)]
-    """
-    start, stop = 0, len(text)
-    if stop > longest:
-        first = spans[0][0] if spans else 0
-        start = max(0, min(first - longest // 4, len(text) - longest))
-        stop = start + longest
-    parts, place = [("…", False)] if start else [], start
-    for begin, end in spans:
-        begin, end = max(begin, place), min(end, stop)
-        if begin < end:
-            parts += [(text[place:begin], False), (text[begin:end], True)]
-            place = end
-    parts.append((text[place:stop] + ("…" if stop < len(text) else ""), False))
-    return _joined([part for part in parts if part[0]])
-
-
-def _joined(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
-    """Return parts of which no two unmarked ones follow each other."""
-    joined: list[tuple[str, bool]] = []
-    for text, is_marked in parts:
-        if joined and not is_marked and not joined[-1][1]:
-            text = joined.pop()[0] + text
-        joined.append((text, is_marked))
-    return joined
 
 
 @dataclass(frozen=True)
@@ -244,8 +187,13 @@ class Previewer:
         n_against = n_others - (
             counts.by_class[matches, code] if code < len(snapshot.classes) else 0
         )
-        shown = _Shown(search, rule, snapshot, matches, n_others == 0, n_against > 0)
         gold = snapshot.gold[matches]
+        shown = _Shown(search, rule, snapshot, matches, n_others == 0, n_against > 0)
+        rows, right_rows, wrong_rows = shown.rows(
+            shown.mixed(n_rows),
+            shown.first(gold == code, n_rows),
+            shown.first((gold >= 0) & (gold != code), n_rows),
+        )
         return Preview(
             rule=rule,
             n_rows=len(snapshot.frame),
@@ -256,9 +204,9 @@ class Previewer:
             n_overlaps=int((n_others > 0).sum()),
             n_conflicts=int((n_against > 0).sum()),
             gold=_gold_check(votes.fires, code, snapshot),
-            rows=shown.mixed(n_rows),
-            right_rows=shown.first(gold == code, n_rows),
-            wrong_rows=shown.first((gold >= 0) & (gold != code), n_rows),
+            rows=rows,
+            right_rows=right_rows,
+            wrong_rows=wrong_rows,
             seconds=time.perf_counter() - started,
             is_partial=votes.is_partial,
             is_too_slow=votes.is_too_slow,
@@ -372,34 +320,33 @@ class _Shown:
         self._matches, self._is_new, self._conflicts = matches, is_new, conflicts
         self._place = scattered(matches)
 
-    def first(self, chosen: np.ndarray, n_rows: int) -> tuple[MatchedRow, ...]:
-        """Return some of the matches that a mask chooses."""
-        return self._rows(self._some(chosen, n_rows))
-
-    def mixed(self, n_rows: int) -> tuple[MatchedRow, ...]:
-        """Return matches of all kinds: up to a half new ones, a quarter conflicts, then any."""
-        new = self._some(self._is_new, n_rows // 2)
-        against = self._some(self._conflicts, n_rows // 4)
+    def mixed(self, n_rows: int) -> np.ndarray:
+        """Return places of all kinds: up to a half new ones, a quarter conflicts, then any."""
+        new = self.first(self._is_new, n_rows // 2)
+        against = self.first(self._conflicts, n_rows // 4)
         rest = np.ones(len(self._matches), bool)
         rest[new] = rest[against] = False
-        rest = self._some(rest, n_rows - len(new) - len(against))
+        rest = self.first(rest, n_rows - len(new) - len(against))
         chosen = np.concatenate([new, against, rest])
-        return self._rows(chosen[np.argsort(self._place[chosen])])
+        return chosen[np.argsort(self._place[chosen])]
 
-    def _some(self, mask: np.ndarray, most: int) -> np.ndarray:
+    def first(self, mask: np.ndarray, most: int) -> np.ndarray:
         """Return the first places by the scattered order among those of a mask."""
         places = np.flatnonzero(mask)
         if len(places) > most > 0:
             places = places[np.argpartition(self._place[places], most - 1)[:most]]
         return places[np.argsort(self._place[places])][:most]
 
-    def _rows(self, places: np.ndarray) -> tuple[MatchedRow, ...]:
-        rows = self._matches[places].tolist()
+    def rows(self, *places: np.ndarray) -> list[tuple[MatchedRow, ...]]:
+        """Return the matches at some places, of several lists at once."""
+        together = np.concatenate(places)
+        rows = self._matches[together].tolist()
         texts, spans = self._search.shown(self._rule, rows)
         gold = self._snapshot.gold
-        return tuple(
+        matched = iter(
             MatchedRow(row, text, span, int(gold[row]), bool(new), bool(against))
             for row, text, span, new, against in zip(
-                rows, texts, spans, self._is_new[places], self._conflicts[places], strict=True
+                rows, texts, spans, self._is_new[together], self._conflicts[together], strict=True
             )
         )
+        return [tuple(itertools.islice(matched, len(some))) for some in places]

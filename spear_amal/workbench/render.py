@@ -70,6 +70,12 @@ def environment() -> Environment:
     return made
 
 
+def load_templates() -> None:
+    """Read all templates, so that no page has to wait for its own."""
+    for name in environment().list_templates(["html"]):
+        environment().get_template(name)
+
+
 def link(path: str, query: Mapping[str, Any], **changes: Any) -> str:
     """Return the address of a view, with some of its values changed.
 

@@ -22,6 +22,7 @@ from spear_amal.declared_lfs import (
 )
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF, compiled
+from spear_amal.labeling.letter_cases import with_lower_case
 from spear_amal.labeling.required_literals import needed_by
 from spear_amal.workbench import pattern_search
 from spear_amal.workbench.distribution import Distribution
@@ -41,7 +42,7 @@ from spear_amal.workbench.text_index import TextIndex
 _COLUMNS = 4  # that are kept laid out for search
 _ENCODERS = 2
 _FOR_SPANS = 0.25  # seconds to find what to mark in the rows that are shown
-_ALL_PARTS = re.compile(r"\w\d\s(?i:a)")  # what takes longest to translate, and is kept then
+_ALL_PARTS = re.compile(r"\w\W\d\s(?i:a)")  # what takes longest to translate, and is kept then
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -103,6 +104,7 @@ class RuleSearch:
     def _start(self) -> None:
         for is_plain in (True, False):
             translated(_ALL_PARTS, is_plain=is_plain)
+        with_lower_case("a")
         self._process.start()
         self._index(self.text_column)
 

@@ -87,7 +87,7 @@ class RuleTables:
         """Begin no further computation."""
         self._background.shutdown(wait=False, cancel_futures=True)
 
-    def table(self, snapshot: Snapshot, seconds: float = 0.2) -> pd.DataFrame:
+    def table(self, snapshot: Snapshot, seconds: float = 0.1) -> pd.DataFrame:
         """Return the table of :func:`rule_table` with values and times of change.
 
         Parameters

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from spear_amal.errors import InputError
 from spear_amal.processes import Terminated
-from spear_amal.workbench.workspace import Workspace
+from spear_amal.workbench.workspace import FIRST_LOOK, Workspace
 
 HOST = "127.0.0.1"
 
@@ -35,14 +35,18 @@ def serve(
     import uvicorn
 
     from spear_amal.workbench.app import create_app
+    from spear_amal.workbench.render import load_templates
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         _bind(listener, port)
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
+        app = create_app(workspace, token, hosts_of(port))
+        load_templates()  # while the user's file is run
+        workspace.wait(lambda snapshot: not snapshot.is_loading, FIRST_LOOK)
         # Access logs would hold the token.
         config = uvicorn.Config(
-            create_app(workspace, token, hosts_of(port)),
+            app,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=2,

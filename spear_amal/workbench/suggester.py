@@ -57,7 +57,7 @@ class Suggester:
 
     def __init__(self, project: Project, hub: Hub) -> None:
         self._hub = hub
-        self._worker = KillableWorker(f"{__name__}:make_suggestions")
+        self._worker = KillableWorker(f"{__name__}:make_suggestions", is_urgent=False)
         self._without = [project.label_column] + ([project.id_column] if project.id_column else [])
         self._column = project.text_column
         self._encoder = encoder_of(project.settings.get("features", ""))

@@ -41,7 +41,8 @@ from spear_amal.workbench.worker import LFLane, LFWorker
 SeenRule: TypeAlias = "Rule | Mapping[str, Any]"
 
 _PAUSE = 0.25  # seconds between two snapshots while LFs run
-_FIRST_LOOK = 5.0  # seconds that the user's file may take before pages are served without it
+#: Seconds that the user's file may take before pages are served without it.
+FIRST_LOOK = 5.0
 _TIMES = "lf_times.json"
 _NAMED = {"gold": GOLD, "rules": RULES}  # what the settings call the files
 
@@ -56,6 +57,8 @@ class Workspace:
         Seconds after which an LF of the user's file is stopped.
     rule_limit : float
         Seconds after which a declared rule is stopped; a new one is refused then.
+    first_look : float
+        Seconds to wait for the user's file before the workspace is there.
 
     Attributes
     ----------
@@ -66,7 +69,11 @@ class Workspace:
     """
 
     def __init__(
-        self, project: Project, time_limit: float = 120.0, rule_limit: float = 10.0
+        self,
+        project: Project,
+        time_limit: float = 120.0,
+        rule_limit: float = 10.0,
+        first_look: float = FIRST_LOOK,
     ) -> None:
         self.project, self.hub = project, Hub()
         self._rule_limit = rule_limit
@@ -104,7 +111,7 @@ class Workspace:
         for thread in (*self._lanes.values(), self._watch):
             thread.start()
         self._lanes[PYTHON].wake()
-        self.wait(lambda snapshot: not snapshot.is_loading, _FIRST_LOOK)
+        self.wait(lambda snapshot: not snapshot.is_loading, first_look)
         self._workers[DECLARED].start()
 
     def close(self) -> None:
@@ -294,10 +301,15 @@ class Workspace:
     def copies_of(self, row: int) -> tuple[int, ...]:
         """Return the other rows with the text and the label of a row, and labels of their own.
 
-        None where rows are known by their texts: there one label is of all copies.
+        None where rows are known by their texts: there one label is of all copies. None either
+        while the file of labels cannot be read, or if the table has no such row any longer.
         """
         with self._lock:
-            if not self._gold.read().by_id:
+            try:
+                by_id = self._gold.read().by_id
+            except (SpearAmalError, OSError):  # the page of a row is shown all the same
+                return ()
+            if not by_id or row >= len(self.snapshot.texts):
                 return ()
             alike = self._gold.rows.places(by_id=False)[squeezed(self.snapshot.texts[row])]
             gold = self.snapshot.gold
@@ -409,6 +421,7 @@ class Workspace:
             self._board.take_file(file)
             self._watch.adopt("lfs")
             self._note_clashes()
+            self._lanes[DECLARED].wake()  # a rule may vote whose name was that of an LF
 
     def _run_python(self, name: str) -> None:
         lf, path = self._board.named(name), self.project.lfs
@@ -483,7 +496,14 @@ class Workspace:
     def _reopen(self) -> None:
         if self.project.reopen is None:
             return
-        before, self.project = self.project, self.project.reopen()
+        before, after = self.project, self.project.reopen()
+        for name in ("text_column", "label_column", "id_column"):
+            if getattr(before, name) != (now := getattr(after, name)):
+                raise InputError(
+                    f"{before.settings_file.name} says {name} = {now!r} now: end the workbench and "
+                    f"start it anew for that; until then it is {getattr(before, name)!r} here"
+                )
+        self.project = after
         for group in ("table", "lfs", "rules", "gold"):
             self._watch.adopt(group)
         self._reread("table", self._read_table)

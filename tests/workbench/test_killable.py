@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,20 @@ def test_answers_and_errors_come_from_one_warm_process(worker: KillableWorker) -
         list(worker.answers(7, 0, seconds=60))
     assert list(worker.answers(9, 2, seconds=60)) == [4, 1]
     assert worker._process is process
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="no priorities here")
+def test_work_that_nobody_waits_for_gives_way() -> None:
+    worker = KillableWorker("builtins:divmod", is_urgent=False)
+    try:
+        worker.start()
+        assert worker._process is not None
+        pid = worker._process.pid
+        usual = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, pid) == max(usual, 10)
+        assert list(worker.answers(7, 2, seconds=60)) == [3, 1]
+    finally:
+        worker.close()
 
 
 @worked_by("time:sleep")

@@ -72,7 +72,8 @@ class StillWorkspace:
 class HereAndNow:
     """Stands for the process: the same work in the thread that asks."""
 
-    def __init__(self, handler: str) -> None:
+    def __init__(self, handler: str, is_urgent: bool) -> None:
+        assert not is_urgent
         assert handler == "spear_amal.workbench.suggester:make_suggestions"
 
     def answers(self, *request, seconds: float, wanted) -> Iterator[object]:
