@@ -31,6 +31,30 @@ print(spear_amal.__file__)
 print(shipped_file("labeling_functions", "plots.py"))
 print(all(spec.card.is_file() for spec in [*CORPORA.values(), IMAGES["cifar10"]]))
 """
+# What pages are made of; the program of others goes with its licence.
+WORKBENCH = {
+    f"spear_amal/workbench/{name}"
+    for name in (
+        *("templates/base.html", "templates/_lf_list.html", "static/workbench.css"),
+        *("static/workbench.js", "static/htmx.min.js", "static/htmx.LICENSE"),
+    )
+}
+OPEN = """
+import sys
+from pathlib import Path
+from starlette.testclient import TestClient
+from spear_amal.cli.workbench import project_of
+from spear_amal.workbench import Workspace
+from spear_amal.workbench.app import create_app
+if __name__ == "__main__":
+    workspace = Workspace(project_of(Path(sys.argv[1])))
+    app = create_app(workspace, "t", ("127.0.0.1:1",))
+    client = TestClient(app, base_url="http://127.0.0.1:1", cookies={"spear_amal_1": "t"})
+    for path in sys.argv[2:]:
+        print(path, client.get(path).status_code)
+    app.state.previewer.close()
+    workspace.close()
+"""
 
 
 def run(*command, cwd):
@@ -95,6 +119,7 @@ def test_sources_are_complete(source, built):
     wanted = {name for name in files_below(source) if name.startswith(FOLDERS)}
     assert wanted and wanted <= packed
     assert {"README.md", "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt"} <= packed
+    assert packed >= WORKBENCH
     assert not [name for name in packed if name.endswith(".pyc")]
 
 
@@ -105,6 +130,7 @@ def test_the_wheel_holds_the_package_and_its_data_alone(source, built):
     for folder in ("labeling_functions", "datasets"):
         wanted |= {f"{folder}/{name}" for name in files_below(source / folder)}
     assert packed == {f"spear_amal/{name}" for name in wanted if "egg-info" not in name}
+    assert packed >= WORKBENCH
 
 
 def test_demo_of_an_installed_wheel(built, environment, tmp_path):
@@ -119,6 +145,21 @@ def test_demo_of_an_installed_wheel(built, environment, tmp_path):
     assert all(name in said for name in ("wedding", "outlaws", "tender_tone"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Methods compared on made-up movie plots" in page
+
+
+def test_the_workbench_of_an_installed_wheel(built, environment, tmp_path):
+    pytest.importorskip("starlette")
+    programs, _ = environment(next(built.glob("*.whl")))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "rows.csv").write_text("text,label\nfree prize,spam\nlunch,ham\n", encoding="utf-8")
+    settings = 'data = "rows.csv"\ntext_column = "text"\nlabel_column = "label"\n'
+    (project / "spear.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "open.py").write_text(OPEN, encoding="utf-8")
+    static = [f"/static/{name}" for name in ("workbench.css", "htmx.min.js", "htmx.LICENSE")]
+    paths = ("/rules", "/rows", "/label", "/suggestions", "/training", "/report", *static)
+    said = run(programs / "python", "open.py", project, *paths, cwd=tmp_path)
+    assert said.splitlines() == [f"{path} 200" for path in paths]
 
 
 def test_an_editable_installation_finds_the_folders_of_the_tree(source, environment, tmp_path):

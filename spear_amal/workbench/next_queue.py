@@ -83,6 +83,8 @@ class NextQueue:
         """
         about = _about(snapshot)
         with self._changed:
+            # What is being chosen for another table would come into the queue of this one.
+            self._changed.wait_for(lambda: not self._is_choosing or self._about[0] is about[0])
             if self._about and self._about[0] is not about[0]:
                 self._queue = NextRows()  # of another table
             n_left = sum(_is_left(row, snapshot, without) for row in self._queue.rows)

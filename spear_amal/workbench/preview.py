@@ -20,9 +20,6 @@ from spear_amal.workbench.pattern_search import scattered
 from spear_amal.workbench.rule_search import RuleSearch
 from spear_amal.workbench.snapshot import Snapshot
 
-#: Characters of a text that are shown around its first match.
-LONGEST_SHOWN = 400
-
 
 @dataclass(frozen=True)
 class MatchedRow:
@@ -50,61 +47,6 @@ class MatchedRow:
     gold: int
     is_new: bool
     conflicts: bool
-
-    def parts(self, longest: int = LONGEST_SHOWN) -> list[tuple[str, bool]]:
-        """Return the text in parts, each with whether it is to be marked.
-
-        Parameters
-        ----------
-        longest : int
-            A longer text is cut around its first span; an ellipsis stands for what is left out.
-        """
-        return marked_parts(self.text, self.spans, longest)
-
-
-def marked_parts(
-    text: str, spans: tuple[tuple[int, int], ...], longest: int = LONGEST_SHOWN
-) -> list[tuple[str, bool]]:
-    """Return a text in parts, each with whether it is marked.
-
-    Parameters
-    ----------
-    text : str
-    spans : tuple of pair of int
-        In order, not overlapping.
-    longest : int
-        As for :meth:`MatchedRow.parts`.
-
-    Examples
-    --------
-    >>> marked_parts("you won a prize", ((4, 7), (10, 15)))
-    [('you ', False), ('won', True), (' a ', False), ('prize', True)]
-    >>> marked_parts("you won a prize", ((10, 15),), longest=8)
-    [('… a ', False), ('prize', True)]
-    """
-    start, stop = 0, len(text)
-    if stop > longest:
-        first = spans[0][0] if spans else 0
-        start = max(0, min(first - longest // 4, len(text) - longest))
-        stop = start + longest
-    parts, place = [("…", False)] if start else [], start
-    for begin, end in spans:
-        begin, end = max(begin, place), min(end, stop)
-        if begin < end:
-            parts += [(text[place:begin], False), (text[begin:end], True)]
-            place = end
-    parts.append((text[place:stop] + ("…" if stop < len(text) else ""), False))
-    return _joined([part for part in parts if part[0]])
-
-
-def _joined(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
-    """Return parts of which no two unmarked ones follow each other."""
-    joined: list[tuple[str, bool]] = []
-    for text, is_marked in parts:
-        if joined and not is_marked and not joined[-1][1]:
-            text = joined.pop()[0] + text
-        joined.append((text, is_marked))
-    return joined
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,6 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
 def environment() -> Environment:
     """Return the templates of the workbench."""
     made = new_environment("spear_amal.workbench")
-    made.auto_reload = False
     made.filters |= {"percent": _percent, "points": _points, "count": _count, "when": _when}
     made.filters["query"] = _query
     made.filters["clock"] = _clock

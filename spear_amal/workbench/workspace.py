@@ -301,10 +301,15 @@ class Workspace:
     def copies_of(self, row: int) -> tuple[int, ...]:
         """Return the other rows with the text and the label of a row, and labels of their own.
 
-        None where rows are known by their texts: there one label is of all copies.
+        None where rows are known by their texts: there one label is of all copies. None either
+        while the file of labels cannot be read, or if the table has no such row any longer.
         """
         with self._lock:
-            if not self._gold.read().by_id:
+            try:
+                by_id = self._gold.read().by_id
+            except (SpearAmalError, OSError):  # the page of a row is shown all the same
+                return ()
+            if not by_id or row >= len(self.snapshot.texts):
                 return ()
             alike = self._gold.rows.places(by_id=False)[squeezed(self.snapshot.texts[row])]
             gold = self.snapshot.gold
@@ -416,6 +421,7 @@ class Workspace:
             self._board.take_file(file)
             self._watch.adopt("lfs")
             self._note_clashes()
+            self._lanes[DECLARED].wake()  # a rule may vote whose name was that of an LF
 
     def _run_python(self, name: str) -> None:
         lf, path = self._board.named(name), self.project.lfs
@@ -490,7 +496,14 @@ class Workspace:
     def _reopen(self) -> None:
         if self.project.reopen is None:
             return
-        before, self.project = self.project, self.project.reopen()
+        before, after = self.project, self.project.reopen()
+        for name in ("text_column", "label_column", "id_column"):
+            if getattr(before, name) != (now := getattr(after, name)):
+                raise InputError(
+                    f"{before.settings_file.name} says {name} = {now!r} now: end the workbench and "
+                    f"start it anew for that; until then it is {getattr(before, name)!r} here"
+                )
+        self.project = after
         for group in ("table", "lfs", "rules", "gold"):
             self._watch.adopt(group)
         self._reread("table", self._read_table)

@@ -166,6 +166,7 @@ def test_gold_may_correct_what_it_names(project, ok, run):
 def test_a_later_line_corrects_an_earlier_one(project, ok):
     text = [project["text"][0]] * 3
     lines = {"text": text, "label": ["spam", "ham", "spam"], "replaces": ["", "spam", "ham"]}
+    lines["chosen"] = ["random", "", "next"]  # for the workbench alone
     pd.DataFrame(lines).to_csv("gold.csv", index=False)
     assert "3 labels for rows of the data, 2 of them" in ok("apply", "--gold", "gold.csv").stderr
 

@@ -48,6 +48,25 @@ def test_ten_rows_by_keys(serve, open_tab, project_folder) -> None:
     assert not tab.problems
 
 
+def test_a_key_takes_all_rows_with_one_text(
+    serve, open_tab, write_project, made_up_rows, tmp_path
+) -> None:
+    frame = made_up_rows()
+    frame.loc[[30, 50, 70], "text"] = "Check this out"
+    folder = write_project(tmp_path / "copies", frame)
+    tab = open_tab(serve(folder), "/label?queue=search&words=check&gold=none")
+    tab.page.wait_for_selector(READY)
+    tab.page.keyboard.press("x")
+    assert tab.page.is_checked("[name=copies]")
+    tab.page.keyboard.press("2")
+    tab.page.get_by_text("Nothing waits here").wait_for()
+    assert sorted(records(folder)) == [(30, "spam"), (50, "spam"), (70, "spam")]
+    tab.page.wait_for_selector(READY)
+    tab.page.keyboard.press("u")
+    tab.page.wait_for_selector('#label[data-row="30"]')
+    assert records(folder) == [] and not tab.problems
+
+
 def test_a_key_that_is_pressed_twice_labels_one_row(serve, open_tab, project_folder) -> None:
     page = open_tab(serve(project_folder), "/label?queue=search&gold=none").page
     page.wait_for_selector(READY)

@@ -45,8 +45,10 @@ class Desk:
     def send(self, path: str, form: dict):
         return self.client.post(path, data=form, headers={"hx-request": "true"})
 
-    def shows_all_pages(self) -> bool:
-        return [path for path in PAGES if self.client.get(path).status_code != 200] == []
+    def check_pages(self) -> None:
+        for path in PAGES:
+            answer = self.client.get(path)
+            assert answer.status_code == 200, f"{path}: {answer.text}"
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_a_gold_file_that_cannot_be_read_is_said_and_watched_on(desk, content):
     path.write_bytes(content)
     desk.wait(lambda snapshot: any("gold.csv" in text for text in snapshot.problems))
     assert desk.label(30, "ham").status_code == 422 and path.read_bytes() == content
-    assert desk.shows_all_pages()
+    desk.check_pages()
     gold_of(desk, "31,ham")
     desk.wait(lambda snapshot: not snapshot.problems and snapshot.label_of(31) == "ham")
 
@@ -132,7 +134,7 @@ def test_labels_and_rules_are_kept_while_the_settings_are_broken(desk, content):
     assert desk.label(30, "ham").status_code == desk.add_rule("mine").status_code == 200
     assert desk.snapshot.label_of(30) == "ham" and desk.snapshot.named("mine")
     assert any("do not read gold.csv until spear.toml" in text for text in desk.snapshot.problems)
-    assert desk.shows_all_pages()
+    desk.check_pages()
     path.write_text(good, encoding="utf-8")
     desk.wait(lambda snapshot: not snapshot.problems)
     settings = path.read_text(encoding="utf-8")
@@ -201,7 +203,7 @@ def test_a_table_changes_under_rules_and_labels(desk, change):
     frame.to_csv(desk.folder / "rows.csv", index=False)
     desk.wait(lambda s: len(s.frame) == len(frame) and list(s.frame) == list(frame) and s.is_idle)
     desk.wait(lambda s: s.frame.astype(str).iloc[0].tolist() == frame.astype(str).iloc[0].tolist())
-    assert desk.shows_all_pages()
+    desk.check_pages()
     assert all(len(lf.votes) == len(frame) for lf in desk.snapshot.lfs)
     for lf in desk.snapshot.lfs:
         assert desk.client.get(f"/rules/{quote(lf.name)}").status_code == 200
@@ -215,8 +217,21 @@ def test_a_broken_table_is_said_and_the_last_one_stays(desk, content):
     whole = path.read_bytes()
     path.unlink() if content is None else path.write_bytes(content)
     desk.wait(lambda snapshot: snapshot.problems)
-    assert desk.shows_all_pages() and len(desk.snapshot.texts) == n
+    desk.check_pages()
+    assert len(desk.snapshot.texts) == n
     assert desk.label(30, "ham").status_code == 200
     path.write_bytes(whole)
     desk.wait(lambda snapshot: not snapshot.problems)
     assert desk.snapshot.label_of(30) == "ham"
+
+
+def test_another_column_of_texts_needs_a_new_start(desk):
+    path = desk.folder / "spear.toml"
+    settings = path.read_text(encoding="utf-8")
+    path.write_text(settings.replace('text_column = "text"', 'text_column = "id"'))
+    (problem,) = desk.wait(lambda snapshot: snapshot.problems).problems
+    assert "text_column = 'id' now: end the workbench and start it anew" in problem
+    assert desk.label(30, "ham").status_code == 200
+    desk.check_pages()
+    path.write_text(settings, encoding="utf-8")
+    desk.wait(lambda snapshot: not snapshot.problems)

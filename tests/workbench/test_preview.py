@@ -18,8 +18,9 @@ from spear_amal.labeling import lf_check
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.workbench import neighbours, pattern_search, rule_search
 from spear_amal.workbench.distribution import Distribution
+from spear_amal.workbench.highlight import pieces
 from spear_amal.workbench.killable import SupersededError
-from spear_amal.workbench.preview import Preview, Previewer, marked_parts
+from spear_amal.workbench.preview import Preview, Previewer
 from spear_amal.workbench.rule_search import RuleSearch
 from spear_amal.workbench.snapshot import DECLARED, LFState, Snapshot
 
@@ -196,7 +197,7 @@ def test_right_and_wrong_rows_have_their_words_marked(previewer: Previewer) -> N
     assert {row.row for row in preview.right_rows} == {0, 1, 7, 10}
     [wrong] = preview.wrong_rows
     assert (wrong.row, wrong.gold, wrong.spans) == (11, 0, ((0, 5), (6, 11)))
-    assert wrong.parts() == [("prize", True), (" ", False), ("prize", True)]
+    assert pieces(wrong.text, wrong.spans) == [("prize", True), (" ", False), ("prize", True)]
 
 
 def test_words_are_marked_where_lower_case_is_longer(previewer: Previewer) -> None:
@@ -366,16 +367,3 @@ def test_columns_are_kept_up_to_a_number() -> None:
     assert closed == ["b", "a"]
     kept.close()
     assert sorted(closed) == ["a", "b", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("spans", "parts"),
-    [
-        ((), [("abcdefgh…", False)]),
-        (((2, 3),), [("ab", False), ("c", True), ("defgh…", False)]),
-        (((18, 20),), [("…mnopqr", False), ("st", True)]),
-        (((4, 15),), [("…cd", False), ("efghij", True), ("…", False)]),
-    ],
-)
-def test_long_texts_are_cut_around_what_is_marked(spans: Any, parts: Any) -> None:
-    assert marked_parts("abcdefghijklmnopqrst", spans, 8) == parts

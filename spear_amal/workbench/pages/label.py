@@ -22,6 +22,7 @@ from spear_amal.workbench.label_session import KEEP, LABEL, SKIP, LabelSession
 from spear_amal.workbench.matches import row_text
 from spear_amal.workbench.pages.rows import (
     RowState,
+    ShownRow,
     chances_of_row,
     gold_source,
     id_of,
@@ -207,7 +208,11 @@ def _shown(request: Request, view: LabelView) -> Response:
     state, is_part = row_state(request), "hx-request" in request.headers
     snapshot = workspace_of(request).snapshot
     if view.row is not None:
-        state.shown[view.tab] = (view.row, time.monotonic())
+        now = time.monotonic()
+        state.shown[view.tab] = ShownRow(snapshot.table, view.row, now)
+        for tab, shown in list(state.shown.items()):
+            if now - shown.since > _SHOWN_SECONDS:
+                state.shown.pop(tab, None)
     response = render(
         request,
         "_label.html" if is_part else "label.html",
@@ -329,7 +334,9 @@ def _closed(state: RowState, session: LabelSession, table: str, tab: str) -> fro
     """Return the rows that a queue passes over: skipped, kept, or shown by another tab."""
     oldest = time.monotonic() - _SHOWN_SECONDS
     elsewhere = {
-        row for other, (row, since) in list(state.shown.items()) if other != tab and since > oldest
+        shown.row
+        for other, shown in list(state.shown.items())
+        if other != tab and shown.table == table and shown.since > oldest
     }
     return frozenset(session.rows_of(SKIP, table) | session.rows_of(KEEP, table) | elsewhere)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,21 @@ _LONGEST_CELL = 2_000
 _LOCK = Lock()
 
 
+class ShownRow(NamedTuple):
+    """A row that a tab shows, in a state of the table, and since when in seconds."""
+
+    table: str
+    row: int
+    since: float
+
+
 @dataclass
 class RowState:
     """What the pages of rows keep between requests, all tabs together."""
 
     search: RowSearch
     sessions: dict[str, LabelSession] = field(default_factory=dict)
-    shown: dict[str, tuple[int, float]] = field(default_factory=dict)
+    shown: dict[str, ShownRow] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.queues = LabelQueues(self.search)
