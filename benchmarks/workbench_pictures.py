@@ -100,7 +100,7 @@ def main() -> None:
     every = arguments.all and arguments.all.resolve()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # pages show paths as the command was given them
-        with served_workbench(plots_project(Path("plots"), n_gold=60)) as served:
+        with served_workbench(plots_project(Path("plots"), n_gold=200)) as served:
             if every is None:
                 take_those_of_the_docs(served.address)
             else:

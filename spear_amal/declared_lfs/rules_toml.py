@@ -78,7 +78,9 @@ class RulesFile:
             raise InputError(f"there is a rule {rule.name!r} already; choose another name")
         others = tuple(other for other in self.rules if other.name != replaces)
         muted = self.muted
-        if replaces in muted:
+        if replaces is None:  # a name that was muted is that of an LF which is gone
+            muted = muted - {rule.name}
+        elif replaces in muted:
             muted = muted - {replaces} | {rule.name}
         return replace(self, rules=(*others, rule), muted=muted)
 

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ import pandas as pd
 from spear_amal.declared_lfs import make_lf
 from spear_amal.declared_lfs.project_lfs import rule_with_class
 from spear_amal.declared_lfs.rules import Rule
+from spear_amal.errors import InputError
 from spear_amal.labeling import VoteCache, load_lfs
 from spear_amal.labeling.appliers import enum_of_labels
 from spear_amal.labeling.blank_texts import has_text
@@ -149,6 +151,9 @@ class _LFProcess:
         with _without_byte_code(path.resolve().parent):
             loaded = load_lfs(path, may_be_empty=True)
         lfs = [as_labeling_function(lf) for lf in loaded.lfs]
+        counts = Counter(lf.name for lf in lfs)
+        if repeated := [name for name, n in counts.items() if n > 1]:
+            raise InputError(f"{path}: several LFs are called {repeated}; rename with name=...")
         self._path = path
         self._classes = enum_of_labels(lfs) if loaded.classes is None else loaded.classes
         self._lfs = {lf.name: lf for lf in lfs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -120,7 +121,7 @@ def run_view(job: TrainingJob, expected: float | None, folder: Path) -> RunView 
             stages=[stage_view(stage) for stage in events.stages],
             model=None
             if model is None or status != "done"
-            else model.relative_to(folder).as_posix(),
+            else Path(os.path.relpath(model, folder)).as_posix(),
         )
 
 

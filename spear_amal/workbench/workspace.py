@@ -421,6 +421,7 @@ class Workspace:
             self._board.take_file(file)
             self._watch.adopt("lfs")
             self._note_clashes()
+            self._lanes[DECLARED].wake()  # a rule may vote whose name was that of an LF
 
     def _run_python(self, name: str) -> None:
         lf, path = self._board.named(name), self.project.lfs

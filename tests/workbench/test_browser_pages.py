@@ -101,7 +101,7 @@ def test_a_page_is_accessible(trained, open_tab, serious_findings, path, theme, 
     tab.page.locator(PAGES[path]).first.wait_for(timeout=PATIENCE)
     if path == "/suggestions":
         tab.page.keyboard.press("j")
-        tab.page.locator(".suggestion.chosen .rows mark").first.wait_for()
+        tab.page.locator(".suggestion.chosen .rows .matches").first.wait_for()
     assert serious_findings(tab.page) == []
     assert tab.scrolls_sideways() is False
     assert tab.problems == ([] if path != "/nowhere" else tab.problems)

@@ -17,6 +17,7 @@ from spear_amal.row_outputs import ModelOutputs, read_row_outputs, write_row_out
 from spear_amal.workbench import jobs as jobs_module
 from spear_amal.workbench.jobs import JobRequest, TrainingJobs
 from spear_amal.workbench.run_events import RunEvents
+from spear_amal.workbench.training_views import run_view
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
 
@@ -250,6 +251,20 @@ def test_outputs_are_handed_on_and_answers_on_unseen_rows_are_kept(jobs, stub, q
     job = jobs.start(JobRequest())
     finish(jobs, job)
     assert quiet_workspace.taken == [job.folder / "outputs.npz"]
+
+
+def test_a_model_is_named_as_seen_from_the_folder_of_the_project(
+    jobs, stub, quiet_workspace, monkeypatch
+):
+    stub.plan(RESULT, DONE)
+    job = jobs.start(JobRequest())
+    finish(jobs, job)
+    (job.folder / "model.safetensors").touch()
+    folder = quiet_workspace.project.folder
+    monkeypatch.chdir(folder.parent)
+    for spelled in (folder, Path(folder.name)):  # as the command was given it
+        view = run_view(job, None, spelled)
+        assert view.model == f"{quiet_workspace.project.state.name}/runs/{job.id}/model.safetensors"
 
 
 @pytest.mark.slow

@@ -319,3 +319,31 @@ def test_the_table_has_the_numbers_of_the_commands(workspace):
     assert both[0].is_muting
     assert (both[0].now, both[0].then) == (both[1].then, both[1].now)
     assert both[0].value == -both[1].value
+
+
+def test_two_lfs_of_one_name_are_said(workspace):
+    edit(workspace, 'keyword_lf("lunch"', 'keyword_lf("prize"')
+    assert workspace.wait(lambda snapshot: bool(snapshot.problems) and snapshot.is_idle, SECONDS)
+    (problem,) = workspace.snapshot.problems
+    assert "several LFs are called ['prize']" in problem
+    assert [lf.name for lf in workspace.snapshot.active] == ["prize", "lunch", "shouts"]
+
+
+def test_a_rule_votes_once_the_lf_of_its_name_is_gone(workspace):
+    rule = KeywordRule(name="lunch", label="ham", keywords=["see"])
+    change_rules(workspace.project.rules, lambda file: file.with_rule(rule))
+    assert workspace.wait(lambda s: any("the name of an LF" in x for x in s.problems), SECONDS)
+    workspace.project.lfs.unlink()
+    assert workspace.wait(lambda s: s.is_idle and not s.problems, SECONDS)
+    (lf,) = workspace.snapshot.lfs
+    assert (lf.votes >= 0).sum() == sum("see" in text for text in workspace.snapshot.texts)
+
+
+def test_a_new_rule_is_not_muted_by_a_name_that_was(workspace):
+    workspace.mute("lunch", True)
+    edit(workspace, 'keyword_lf("lunch"', 'keyword_lf("other"')
+    assert workspace.wait(lambda s: s.is_idle and s.named("lunch") is None, SECONDS)
+    rule = KeywordRule(name="lunch", label="ham", keywords=["see"])
+    assert not workspace.add_rule(rule).is_muted
+    workspace.mute("lunch", True)
+    assert workspace.add_rule(rule.model_copy(update={"keywords": ("you",)}), "lunch").is_muted
