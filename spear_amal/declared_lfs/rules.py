@@ -102,7 +102,7 @@ class KeywordRule(DeclaredRule):
     keywords: _Texts
     whole_word: bool = True
     ignore_case: bool = True
-    min_count: Annotated[int, Field(ge=1)] = 1
+    min_count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
 
 class RegexRule(DeclaredRule):

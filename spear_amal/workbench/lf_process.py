@@ -259,7 +259,7 @@ def lines_of_lfs(source: str) -> dict[str, int]:
     Examples
     --------
     >>> lines_of_lfs('a = keyword_lf("words", ["x"], 1)\n@lf\ndef b(x): pass')
-    {'words': 1, 'b': 3}
+    {'b': 3, 'words': 1}
     """
     try:
         tree = ast.parse(source)

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.declared_lfs import RulesFile, add_to_settings, change_rules, read_rules_file
+from spear_amal.declared_lfs.project_lfs import rule_with_class
 from spear_amal.declared_lfs.rules import Rule, checked_rule
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.workbench.coded_labels import CodedLabels
@@ -155,7 +156,7 @@ class Workspace:
         InputError
             If the name is taken, the class or the column is unknown, or the rule runs too long.
         StaleError
-            If the rule that it replaces was changed or removed meanwhile.
+            If the rule that it replaces was changed meanwhile, or is not there.
         """
         classes = self._checked(rule, replaces)
         voted = self._workers[DECLARED].run_rule(rule, classes.names, self._rule_limit)
@@ -609,9 +610,13 @@ class Workspace:
                 )
             if rule.column not in rows:
                 raise InputError(f"there is no column {rule.column!r}; there are {list(rows)}")
+            if replaces is not None and self._board.rules.named(replaces) is None:
+                raise StaleError(f"the rule {replaces!r} was removed, elsewhere")
             self._board.rules.with_rule(rule, replaces)
             labels = [*self._table.label_values, *self._gold.read().by_row.values()]
-            return self._classes_of(labels, rule)
+            classes = self._classes_of(labels, rule)
+            rule_with_class(rule, classes.names, "not added", self.project.lfs)
+            return classes
 
     def _show(self, topic: str, **changes: Any) -> None:
         """Replace the snapshot by one of the present state, and publish that."""

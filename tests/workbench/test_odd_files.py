@@ -235,3 +235,47 @@ def test_another_column_of_texts_needs_a_new_start(desk):
     desk.check_pages()
     path.write_text(settings, encoding="utf-8")
     desk.wait(lambda snapshot: not snapshot.problems)
+
+
+@pytest.mark.parametrize("seen", ["[]", "null", "3", "{", '{"kind": "keyword"}', "[" * 5_000])
+def test_a_page_that_saw_no_rule_is_told_so(desk, seen):
+    assert desk.add_rule("mine").status_code == 200
+    for answer in (
+        desk.add_rule("mine", replaces="mine", seen=seen, keywords="other"),
+        desk.send("/parts/rules/remove", {"name": "mine", "seen": seen}),
+    ):
+        assert answer.status_code == 422 and "the page sent no rule that it saw" in answer.text
+    assert desk.snapshot.named("mine").rule.keywords == ("claim",)
+
+
+def test_an_edited_rule_that_was_removed_can_be_saved_as_a_new_one(desk):
+    assert desk.add_rule("mine").status_code == 200
+    desk.workspace.remove_rule("mine")
+    answer = desk.add_rule("mine", replaces="mine", keywords="typed")
+    assert answer.status_code == 409 and "was removed, elsewhere" in answer.text
+    assert desk.add_rule("mine", replaces="", keywords="typed").status_code == 200
+
+
+ODD_RULES = {
+    "class": {"label": "", "new_label": "third"},
+    "count": {"min_count": "9" * 30},
+    "pattern": {"kind": "regex", "pattern": "("},
+    "long": {"keywords": "w" * 200_000},
+    "column": {"column": "nothing"},
+}
+
+
+@pytest.mark.parametrize("fields", ODD_RULES.values(), ids=ODD_RULES)
+def test_odd_rules_are_refused_with_the_reason(desk, fields):
+    answer = desk.add_rule("mine", **fields)
+    assert answer.status_code == 422 and "fault of spear-amal" not in answer.text
+    assert not (desk.folder / "rules.toml").exists() and desk.snapshot.named("mine") is None
+
+
+def test_rows_that_another_tab_shows_are_rows_of_one_table(desk):
+    desk.client.get("/label?queue=search&row=119")  # and stays there
+    frame = pd.read_csv(desk.folder / "rows.csv").iloc[:3].assign(label=None)
+    frame.to_csv(desk.folder / "rows.csv", index=False)
+    desk.wait(lambda snapshot: len(snapshot.texts) == 3 and snapshot.is_idle)
+    for queue in ("next", "search", "disagree"):
+        assert desk.client.get(f"/label?queue={queue}").status_code == 200

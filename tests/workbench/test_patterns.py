@@ -185,6 +185,25 @@ def test_texts_with_every_control_character_and_lines_are_odd() -> None:
         assert index.present.tolist() == [0, 1, 2]
 
 
+def test_texts_are_searched_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pattern_search, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(pattern_search, "_MOST_BYTES", 8)
+    texts = ["a prize", "b", "\u00e9 prize", "a\nprize", "", "prized", "c" * 50, "prize"]
+    with indexed([*texts * 3]) as index:
+        found = rows_by_re2(re.compile("prize$"), index.groups, 60, always)
+        none = rows_by_re2(re.compile("prize$"), index.groups, 0.0, always)
+    assert found is not None and none is not None
+    assert found.sure.tolist() == [row for row in range(24) if row % 8 in (0, 2, 3, 7)]
+    assert not len(none.sure) and none.untried == 21
+
+
+def test_a_pattern_that_is_too_large_leaves_all_open() -> None:
+    with indexed(["\u00e9", "\u00e8"]) as index:
+        found = rows_by_re2(re.compile(r"(?:\w{500}){900}"), index.groups, 60, always)
+    assert found is not None
+    assert (found.open.tolist(), found.beyond) == ([0, 1], ("what RE2 cannot read",))
+
+
 def test_a_search_that_is_no_longer_wanted_ends() -> None:
     with indexed(["a"]) as index, pytest.raises(SupersededError, match="newer preview"):
         rows_by_re2(re.compile("a"), index.groups, 60, lambda: False)

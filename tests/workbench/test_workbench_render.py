@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("jinja2")
 
 from spear_amal.workbench.highlight import pieces
-from spear_amal.workbench.render import environment, link
+from spear_amal.workbench.render import environment, link, load_templates
 
 SPANS = st.lists(st.tuples(st.integers(-2, 60), st.integers(-2, 60)))
 
@@ -19,6 +19,11 @@ SPANS = st.lists(st.tuples(st.integers(-2, 60), st.integers(-2, 60)))
 def macro(name: str, /, *args: Any, **kwargs: Any) -> str:
     module = environment().get_template("_macros.html").module
     return str(getattr(module, name)(*args, **kwargs))
+
+
+def test_templates_are_there_before_a_page_asks() -> None:
+    load_templates()
+    assert len(environment().list_templates(["html"])) <= len(environment().cache)
 
 
 @given(st.text(max_size=50), SPANS)

@@ -284,8 +284,9 @@ def _from_json(text: str) -> Rule | None:
     if not text:
         return None
     try:
-        return rule_from_fields(json.loads(text))
-    except ValueError as error:
+        fields = json.loads(text)
+        return rule_from_fields(fields if isinstance(fields, dict) else {})
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the page sent no rule that it saw ({error}); load it anew") from error
 
 
