@@ -23,7 +23,7 @@ from spear_amal.errors import InputError
 class Opened:
     """Stands for the workspace, which starts processes; knows whether it was closed."""
 
-    def __init__(self, project):
+    def __init__(self, project, first_look):
         self.project, self.is_closed = project, False
 
     def close(self):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -113,11 +114,19 @@ def test_files_that_runs_need_are_made_first_and_once(tmp_path):
     assert made == ["b"]
 
 
+@dataclass(frozen=True)
+class Model:
+    """Stands for a model to be trained."""
+
+    label: str
+    within: tuple[str, ...] = ()
+
+
 def in_steps(log, seed):
     """Ask twice for one model to be trained; odd seeds fail after the first."""
     log.append(f"{seed} begins")
     for time in (1, 2):
-        yield [f"model {seed}.{time}"]
+        yield [Model(f"model {seed}.{time}")]
         if seed % 2:
             warnings.warn(f"seed {seed} is odd", UserWarning, stacklevel=2)
             raise ArithmeticError("odd")
@@ -132,7 +141,8 @@ def pooled(monkeypatch):
     monkeypatch.setattr(together, "bytes_of", lambda members: 1)
 
     def record(members):
-        calls.append(members)
+        calls.append([member.label for member in members])
+        assert all(len(member.within) == 1 for member in members), "each is named by its run"
         return [None] * len(members)
 
     monkeypatch.setattr(together, "fit_members", record)
