@@ -13,6 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.labeling.appliers import PandasLFApplier
 from spear_amal.votes.class_set import ClassesLike
 
+#: LFs, a file of LFs or of declared rules, or several such files.
 LFsLike: TypeAlias = PathLike | Iterable[PathLike] | Iterable[NamedFunction]
 _RULES = ".toml"
 

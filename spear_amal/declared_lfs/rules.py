@@ -175,6 +175,7 @@ class SimilarRule(DeclaredRule):
             raise ValueError(f"has an example without a text: {blank[0]!r}")
 
 
+#: A declared rule of any kind.
 Rule: TypeAlias = KeywordRule | RegexRule | ThresholdRule | SimilarRule
 KINDS: Mapping[str, type[Rule]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(Rule)
