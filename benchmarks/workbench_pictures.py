@@ -41,7 +41,7 @@ def browser() -> Iterator[Any]:
 def settle(page: Any) -> None:
     """Wait until nothing is asked for any more and animations have ended."""
     page.wait_for_load_state("load")
-    page.wait_for_function("!document.querySelector('.htmx-request')")
+    page.locator(".htmx-request").first.wait_for(state="detached")
 
 
 def open_page(page: Any, base: str, name: str) -> None:

@@ -56,7 +56,7 @@ def write_rule(page, keywords, label):
     page.locator("#keywords").press_sequentially(keywords)
     page.get_by_role("group", name="votes for").get_by_text(label, exact=True).click()
     page.locator("#preview mark").first.wait_for()
-    page.wait_for_function("!document.querySelector('.htmx-request')")
+    page.locator(".htmx-request").first.wait_for(state="detached")
     shown = page.locator("#preview .figures dd").first.inner_text()
     return int(re.match(r"[\d,]+", shown)[0].replace(",", ""))
 
@@ -67,7 +67,7 @@ def label_by_key(page, key):
     given = int(page.locator("#n-given").inner_text())
     page.locator("#label[data-ready]:not([aria-busy])").wait_for()
     page.keyboard.press(key)
-    page.wait_for_function("row => document.getElementById('label').dataset.row !== row", arg=row)
+    page.locator(f"#label[data-row]:not([data-row='{row}'])").wait_for()
     assert int(page.locator("#n-given").inner_text()) == given + 1
     return int(row)
 

@@ -20,9 +20,7 @@ def press(page, key: str) -> int:
     row = row_of(page)
     page.wait_for_selector(READY)
     page.keyboard.press(key)
-    page.wait_for_function(
-        "row => document.querySelector('#label').dataset.row != row", arg=str(row)
-    )
+    page.wait_for_selector(f"{ROW}:not([data-row='{row}'])")
     return row
 
 

@@ -1,0 +1,91 @@
+"""What is sent to a language model and what comes back, free of any server's format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One question to a language model.
+
+    Parameters
+    ----------
+    messages : tuple of (role, content)
+        Roles are "system", "user" and "assistant".
+    schema : mapping, optional
+        JSON schema that the answer must follow; servers that know none are told in words.
+    top_logprobs : int
+        How many alternatives of each token to ask for with their log-probabilities; 0 for none.
+    max_tokens : int
+        Longest answer, in tokens.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    schema: Mapping[str, Any] | None = None
+    top_logprobs: int = 0
+    max_tokens: int = 64
+
+
+@dataclass(frozen=True)
+class TokenChoice:
+    """One token of an answer, and what else could have stood there.
+
+    Parameters
+    ----------
+    token : str
+    logprob : float
+        Natural logarithm of its probability.
+    alternatives : mapping of str to float
+        Tokens to log-probabilities, the chosen one among them.
+    """
+
+    token: str
+    logprob: float
+    alternatives: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChatAnswer:
+    """What a language model answered.
+
+    Parameters
+    ----------
+    text : str
+        Empty where it refused.
+    refused : bool
+        The server said that the model refuses, or that a filter stopped it.
+    is_whole : bool
+        False where the answer was cut off at the longest length.
+    choices : tuple of TokenChoice, optional
+        None where the server gave no log-probabilities.
+    prompt_tokens, answer_tokens : int
+        As the server counted them; estimated where it does not say.
+    is_cached : bool
+        It was kept from an earlier call, and cost nothing now.
+    """
+
+    text: str
+    refused: bool = False
+    is_whole: bool = True
+    choices: tuple[TokenChoice, ...] | None = None
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    is_cached: bool = False
+
+
+@dataclass(frozen=True)
+class ChatFailure:
+    """A question that got no answer after all tries; it is not kept and is asked again next time.
+
+    Parameters
+    ----------
+    reason : str
+        What the server or the network said last, without keys.
+    n_tries : int
+    """
+
+    reason: str
+    n_tries: int = 1

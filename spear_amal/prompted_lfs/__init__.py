@@ -1,0 +1,1 @@
+"""Labelling functions that ask a language model."""
