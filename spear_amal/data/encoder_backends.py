@@ -96,7 +96,7 @@ def _package_folder(module: str, package: str) -> Path:
 
 
 def _wordllama(folder: Path) -> Encoder:
-    content = _content_hash([*folder.glob("weights/*"), *folder.glob("tokenizers/*.json")], folder)
+    content = content_hash([*folder.glob("weights/*"), *folder.glob("tokenizers/*.json")], folder)
     return Encoder(f"wordllama {version('wordllama')} {content}", partial(_load_wordllama, folder))
 
 
@@ -138,7 +138,7 @@ def _folder_encoder(folder: Path) -> Encoder:
             ".safetensors are needed (pickled weights are not read)"
         )
     parts = [path for pattern in _PARTS for path in folder.rglob(pattern)]
-    return Encoder(f"folder {_content_hash(parts, folder)}", partial(_load_folder, folder))
+    return Encoder(f"folder {content_hash(parts, folder)}", partial(_load_folder, folder))
 
 
 def _load_folder(folder: Path, device: str) -> Encode:
@@ -195,8 +195,15 @@ def _fetched(name: str) -> Path:
         ) from error
 
 
-def _content_hash(paths: list[Path], base: Path) -> str:
-    """Hash of names and contents of files."""
+def content_hash(paths: list[Path], base: Path) -> str:
+    """Return a hash of names and contents of files.
+
+    Parameters
+    ----------
+    paths : list of Path
+    base : Path
+        The folder that they lie in.
+    """
     digest = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
         digest.update(f"{path.relative_to(base).as_posix()}\n{_file_hash(path)}\n".encode())
