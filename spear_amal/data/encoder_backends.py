@@ -149,7 +149,7 @@ def _load_folder(folder: Path, device: str) -> Encode:
             "sentence-transformers", "encoders", f"the encoder in {folder}"
         ) from error
     try:
-        with _loading_bars_hidden():
+        with loading_bars_hidden():
             model = SentenceTransformer(
                 str(folder),
                 device=device,
@@ -165,8 +165,8 @@ def _load_folder(folder: Path, device: str) -> Encode:
 
 
 @contextmanager
-def _loading_bars_hidden() -> Iterator[None]:
-    """Hide the bar that counts weight tensors, which takes no argument for it."""
+def loading_bars_hidden() -> Iterator[None]:
+    """Hide the bars that count weight tensors: transformers takes no argument for it."""
     from transformers.utils import logging as told
 
     shown = told.is_progress_bar_enabled()

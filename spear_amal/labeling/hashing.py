@@ -294,8 +294,7 @@ def is_readable(kind: type) -> bool:
     """
     bases = [base for base in kind.__mro__ if base not in (object, abc.ABC, Generic)]
     known = all(
-        not is_installed(base.__module__) or base.__module__.startswith(_OURS)
-        for base in bases
+        not is_installed(base.__module__) or base.__module__.startswith(_OURS) for base in bases
     )
     return known and not any(getattr(base, "__slots__", ()) for base in bases)
 

@@ -10,9 +10,9 @@ from typing import Any
 from spear_amal._typing import ClassLike
 from spear_amal.checks import check_whole, check_within
 from spear_amal.data.encoders import TextEncoder
-from spear_amal.errors import InputError
+from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.labeling.user_functions import checked, checked_name, checked_version
-from spear_amal.model_lfs.named_model import NamedModel
+from spear_amal.model_lfs.named_model import KNOWS_NO_CLASSES, NamedModel
 from spear_amal.model_lfs.network_models import CrossEncoderModel, EncoderHeadModel, PipelineModel
 from spear_amal.model_lfs.probability_model import FunctionModel, ProbabilityModel
 from spear_amal.model_lfs.sklearn_model import SklearnModel, is_estimator
@@ -121,7 +121,7 @@ def model_lf(
         read = _read(model, classes, head, pair, device, batch_size, version, columns is not None)
         mapping = _mapping(read, classes)
         votes = _votes(TaskProbabilities(read, mapping, batch_size), label, at_least)
-    except InputError as error:
+    except (InputError, DataUnavailableError) as error:
         raise type(error)(f"{about}: {error}") from error
     if columns is None:
         return ModelLF(name, column, votes, version)
@@ -160,9 +160,9 @@ def _read(
         return PipelineModel(model, pair, version)
     if kind == "Language":
         return SpacyModel(model, version)
-    names = list(classes) if is_listed(classes) else None
     if kind == "estimator":
-        return SklearnModel(model, names, version)
+        return SklearnModel(model, version)
+    names = list(classes) if is_listed(classes) else None
     if names is None:
         raise InputError("a function needs classes=, in the order of the columns that it returns")
     return FunctionModel(checked(model, "the model"), names, version)
@@ -198,10 +198,7 @@ def _with_head(
     version: str | int | None,
 ) -> ProbabilityModel:
     if head is None:
-        raise InputError(
-            "an encoder knows no classes: give head= with a classifier of its vectors, or use "
-            "zero_shot_lf or similar_lf"
-        )
+        raise InputError(KNOWS_NO_CLASSES)
     if kind == "TextEncoder":
         encoder = model
     elif kind == "SentenceTransformer":

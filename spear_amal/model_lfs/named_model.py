@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from spear_amal.data.encoder_backends import content_hash
+from spear_amal.data.encoder_backends import MINILM, WORDLLAMA, content_hash, loading_bars_hidden
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError, MissingExtraError
 from spear_amal.labeling.installed import version_of
 from spear_amal.model_lfs.network_models import PipelineModel
@@ -19,6 +19,11 @@ from spear_amal.model_lfs.spacy_model import SpacyModel, classes_of_pipes
 _FORMS = (
     "a folder with a pipeline of spaCy or a text classifier of transformers, or the name of an "
     "installed pipeline of spaCy"
+)
+#: What is said of an encoder alone.
+KNOWS_NO_CLASSES = (
+    "an encoder knows no classes: give head= with a classifier of its vectors, or use zero_shot_lf "
+    "or similar_lf"
 )
 _RUNS_CODE = (
     ".pkl",
@@ -98,19 +103,25 @@ def _loaded(kind: str, folder: str, digest: str, device: str, pair: str | None) 
     try:
         if kind == "spacy":
             return SpacyModel(_import("spacy", "nlp", folder).load(folder))
-        transformers = _import("transformers", "transformers", folder)
-        made = transformers.pipeline(
-            "text-classification",
-            model=folder,
-            device=device,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True, "local_files_only": True},
-        )
-        return PipelineModel(made, pair, None)
+        return PipelineModel(_pipeline(folder, device), pair, None)
     except MissingExtraError:
         raise
     except Exception as error:  # whatever the packages make of a broken folder
         raise FileFormatError(f"the model in {folder} cannot be loaded: {error}") from error
+
+
+def _pipeline(folder: str, device: str) -> Any:
+    """Return a pipeline of transformers; nothing is fetched, unpickled, or run from the folder."""
+    transformers = _import("transformers", "transformers", folder)
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    with loading_bars_hidden():
+        network = transformers.AutoModelForSequenceClassification.from_pretrained(
+            folder, use_safetensors=True, **safe
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safe)
+    return transformers.pipeline(
+        "text-classification", model=network, tokenizer=tokenizer, device=device
+    )
 
 
 def _import(package: str, extra: str, folder: str) -> Any:
@@ -122,6 +133,8 @@ def _import(package: str, extra: str, folder: str) -> Any:
 
 def _folder_of(name: str) -> Path:
     """Return the folder that a name stands for."""
+    if name in (WORDLLAMA, MINILM):
+        raise InputError(f"{name!r}: {KNOWS_NO_CLASSES}")
     path = Path(name).expanduser()
     if path.suffix.lower() in _RUNS_CODE:
         raise InputError(
@@ -155,10 +168,7 @@ def _kind_of(folder: Path) -> str:
     if {"meta.json", "config.cfg"} <= has:
         return "spacy"
     if "modules.json" in has:
-        raise InputError(
-            f"{folder} holds an encoder, which knows no classes: give head= with a classifier of "
-            "its vectors, or use zero_shot_lf or similar_lf"
-        )
+        raise InputError(f"{folder}: {KNOWS_NO_CLASSES}")
     if "config.json" not in has:
         raise FileFormatError(f"{folder} holds no model: needed {_FORMS}")
     if not any(folder.glob("*.safetensors")):

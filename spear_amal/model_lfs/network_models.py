@@ -20,7 +20,7 @@ _UNSEEN = "the weights of a network that was handed over; give version=, or name
 
 
 class CrossEncoderModel(ProbabilityModel):
-    """A CrossEncoder of sentence-transformers, on texts or on pairs of texts.
+    """A CrossEncoder of sentence-transformers, which reads pairs of texts.
 
     Parameters
     ----------
@@ -33,17 +33,22 @@ class CrossEncoderModel(ProbabilityModel):
     pads = True
 
     def __init__(self, model: Any, pair: str | None, version: str | int | None) -> None:
-        super().__init__(_names_of(model.config), version=version)
+        super().__init__(_names_of(model.config), _is_exclusive(model.config), version)
         self.model, self.pair = model, pair
 
     def batch_probabilities(self, batch: Any) -> np.ndarray:
-        """Return the softmax of the logits, or the sigmoid of a single one."""
+        """Return the softmax of the logits; the sigmoid where classes may go together."""
         pairs = _pairs(batch, self.pair)
+        if pairs and isinstance(pairs[0], str):
+            raise InputError(
+                "a CrossEncoder reads pairs of texts: give pair=, or two columns by columns="
+            )
         logits = self.model.predict(
             pairs, batch_size=len(pairs), activation_fn=_unchanged, show_progress_bar=False
         )
         logits = np.asarray(logits, dtype=np.float64).reshape(len(pairs), -1)
-        return np.asarray(expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1))
+        one_of_all = self.is_exclusive and logits.shape[1] > 1
+        return np.asarray(softmax(logits, axis=1) if one_of_all else expit(logits))
 
     def content(self) -> Any:
         """Raise Unhashable: weights are not looked at."""
@@ -61,8 +66,7 @@ class PipelineModel(ProbabilityModel):
 
     def __init__(self, model: Any, pair: str | None, version: str | int | None) -> None:
         config = model.model.config
-        several = getattr(config, "problem_type", None) == "multi_label_classification"
-        super().__init__(_names_of(config), not several, version)
+        super().__init__(_names_of(config), _is_exclusive(config), version)
         self.model, self.pair = model, pair
 
     def batch_probabilities(self, batch: Any) -> list[list[float]]:
@@ -70,12 +74,13 @@ class PipelineModel(ProbabilityModel):
         pairs = _pairs(batch, self.pair)
         is_pair = bool(pairs) and not isinstance(pairs[0], str)
         rows = [{"text": a, "text_pair": b} for a, b in pairs] if is_pair else pairs
-        if self.is_exclusive:
-            function = "softmax" if len(self.class_names) > 1 else "sigmoid"
-        else:
-            function = "sigmoid"
+        one_of_all = self.is_exclusive and len(self.class_names) > 1
         answers = self.model(
-            rows, top_k=None, batch_size=len(rows), truncation=True, function_to_apply=function
+            rows,
+            top_k=None,
+            batch_size=len(rows),
+            truncation=True,
+            function_to_apply="softmax" if one_of_all else "sigmoid",
         )
         scores = [{part["label"]: part["score"] for part in answer} for answer in answers]
         return [[of_row[name] for name in self.class_names] for of_row in scores]
@@ -139,6 +144,10 @@ def _unchanged(logits: Any) -> Any:
 def _names_of(config: Any) -> tuple[Any, ...]:
     names = dict(config.id2label)
     return tuple(names[number] for number in sorted(names))
+
+
+def _is_exclusive(config: Any) -> bool:
+    return getattr(config, "problem_type", None) != "multi_label_classification"
 
 
 def _pairs(batch: Any, pair: str | None) -> list[Any]:

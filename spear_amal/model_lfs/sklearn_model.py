@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,23 +33,20 @@ class SklearnModel(ProbabilityModel):
     Parameters
     ----------
     model : object
-    class_names : sequence, optional
-        For a model without ``classes_``.
     version : str or int, optional
+
+    Raises
+    ------
+    InputError
+        If it does not say what its classes are: it is not fitted, or no classifier.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        class_names: Sequence[Any] | None = None,
-        version: str | int | None = None,
-    ) -> None:
-        known = classes_of(model)
-        names = known if known is not None else class_names
+    def __init__(self, model: Any, version: str | int | None = None) -> None:
+        names = classes_of(model)
         if names is None:
             raise InputError(
-                f"{type(model).__name__} has no classes_: fit it first, or, if it never has them, "
-                "give classes= with its classes in the order of their columns"
+                f"{type(model).__name__} has no classes_: fit it first; if it never has them, hand "
+                "over a function that returns its probabilities"
             )
         is_exclusive = not getattr(model, "multilabel_", False)
         super().__init__(names, is_exclusive, version)

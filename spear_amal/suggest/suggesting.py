@@ -103,7 +103,9 @@ def suggest_lfs(
         pool = mine_conditions(table.frame, text_column, has_gold, without, encoder, seed)
     gold = table.gold[pool.rows[: pool.n_gold]]
     labels = tuple(table.votes.classes)
-    tests = try_conditions(pool.holds[: pool.n_gold], gold, len(labels), seed=seed)
+    tests = try_conditions(
+        pool.holds[: pool.n_gold], gold, len(labels), seed=seed, asked=pool.asked
+    )
     sure = confident_classes(table.votes, table.gold, proba)[pool.rows]
     choices = choose(pool, tests, gold, sure, labels, rejected, (2 * n, 2 * _N_EARLY))
     taken = {*names, *table.votes.lf_names}
