@@ -69,7 +69,7 @@ class AnswerForm:
         return _object({row: self._one_row() for row in rows})
 
     def _row_schema(self) -> dict[str, Any]:
-        """Schema of the object about a row alone."""
+        """Return the schema of the object about a row alone."""
         if len(self.questions) > 1:
             return self._one_row()
         cell = self._cell(self.questions[0])
@@ -84,7 +84,9 @@ class AnswerForm:
         answer = {"type": "string", "enum": list(question.words)}
         if not self.states_confidence:
             return answer
-        return _object({ANSWER: answer, CONFIDENCE: {"type": "integer", "minimum": 0, "maximum": 100}})
+        return _object(
+            {ANSWER: answer, CONFIDENCE: {"type": "integer", "minimum": 0, "maximum": 100}}
+        )
 
     @property
     def instruction(self) -> str:
@@ -124,41 +126,41 @@ class AnswerForm:
 
     def _read_cell(self, question: Question, row: Any) -> Reading:
         if row is MISSING:
-            return Reading(None, abstention=MISSING)
-        if len(self.questions) > 1:
-            if not isinstance(row, dict):
-                return Reading(None, abstention=NONSENSE)
-            if question.name not in row:
-                return Reading(None, abstention=MISSING)
-            row = row[question.name]
-        confidence = 1.0
-        if isinstance(row, dict):
-            stated = row.get(CONFIDENCE)
-            if self.states_confidence:
-                if isinstance(stated, bool) or not isinstance(stated, int | float):
-                    return Reading(None, abstention=NONSENSE)
-                if not 0 <= stated <= 100:
-                    return Reading(None, abstention=NONSENSE)
-                confidence = float(stated) / 100
-            row = row.get(ANSWER)
-        elif self.states_confidence:
-            return Reading(None, abstention=NONSENSE)
-        if isinstance(row, int) and not isinstance(row, bool):
-            row = str(row)
-        return _known(question, row, confidence)
+            return _without_answer(MISSING)
+        if len(self.questions) == 1:
+            cell = row
+        elif not isinstance(row, dict):
+            return _without_answer(NONSENSE)
+        elif question.name in row:
+            cell = row[question.name]
+        else:
+            return _without_answer(MISSING)
+        return self._read_answer(question, cell)
+
+    def _read_answer(self, question: Question, cell: Any) -> Reading:
+        word = cell.get(ANSWER) if isinstance(cell, dict) else cell
+        if not self.states_confidence:
+            return _known(question, word, 1.0)
+        stated = cell.get(CONFIDENCE) if isinstance(cell, dict) else None
+        is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
+        if stated is None or not is_number or not 0 <= stated <= 100:
+            return _without_answer(NONSENSE)
+        return _known(question, word, float(stated) / 100)
+
+
+def _without_answer(why: Abstention) -> Reading:
+    return Reading(None, abstention=why)
 
 
 def _known(question: Question, word: Any, confidence: float) -> Reading:
     """Return a reading of a word, if it is one of those that the question allows."""
-    if isinstance(word, str):
-        try:
-            a_class = question.class_of(word)
-        except KeyError:
-            return Reading(None, abstention=NONSENSE)
-        if a_class is None:
-            return Reading(None, abstention=IS_UNKNOWN)
-        return Reading(word, confidence)
-    return Reading(None, abstention=NONSENSE)
+    if isinstance(word, int) and not isinstance(word, bool):
+        word = str(word)
+    if not isinstance(word, str) or not question.allows(word):
+        return _without_answer(NONSENSE)
+    if question.class_of(word) is None:
+        return _without_answer(IS_UNKNOWN)
+    return Reading(word, confidence)
 
 
 def _classes_in_words(question: Question, is_named: bool) -> str:

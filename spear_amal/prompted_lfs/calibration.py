@@ -13,8 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from spear_amal._typing import PathLike, VectorLike
-from spear_amal.checks import check_flag
-from spear_amal.errors import FileFormatError, InputError
+from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.io.guard import check_json_digest, guarded_reading, with_digest
 

@@ -227,7 +227,9 @@ def _model(model: ChatModel | str, base_url: str | None) -> ChatModel:
     return ChatModel(name=model) if base_url is None else ChatModel(name=model, base_url=base_url)
 
 
-def calibrate(lf: PromptedLF, rows: Any, gold: VectorLike, classes: ClassesLike = None) -> Calibration:
+def calibrate(
+    lf: PromptedLF, rows: Any, gold: VectorLike, classes: ClassesLike = None
+) -> Calibration:
     """Learn on labelled rows how often votes of an LF with a score are right.
 
     Votes stay what they are; scores alone change. Give the result, or the path of the file that it
@@ -260,7 +262,9 @@ def calibrate(lf: PromptedLF, rows: Any, gold: VectorLike, classes: ClassesLike 
     votes = [None if isinstance(answer, Abstention) else answer for answer in answers]
     labels = np.asarray(gold, dtype=object).ravel().tolist()
     if len(labels) != len(votes):
-        raise InputError(f"gold must have a class for each of {len(votes)} rows, found {len(labels)}")
+        raise InputError(
+            f"gold must have a class for each of {len(votes)} rows, found {len(labels)}"
+        )
     code = _code_by_name(lf, labels) if classes is None else ClassSet(classes).code
     pairs = [(code(vote), code(label)) for vote, label in zip(votes, labels, strict=True)]
     used = np.array([vote != ABSTAIN and label != ABSTAIN for vote, label in pairs], dtype=bool)

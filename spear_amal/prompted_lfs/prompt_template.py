@@ -56,10 +56,12 @@ class PromptTemplate:
             ) from None
         for _, field, spec, conversion in parsed:
             if field is not None and (spec or conversion or not _is_column(field)):
-                shown = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+                shown = (
+                    field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+                )
                 raise InputError(
-                    f"the prompt has the field {{{shown}}}; needed the name of a column alone, such "
-                    "as {text}; braces of its own are written {{ and }}"
+                    f"the prompt has the field {{{shown}}}; needed the name of a column alone, "
+                    "such as {text}; braces of its own are written {{ and }}"
                 )
         return tuple((literal, field) for literal, field, _, _ in parsed)
 

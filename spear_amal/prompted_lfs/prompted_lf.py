@@ -318,7 +318,11 @@ class PromptedLF(LabelingFunction):
     @property
     def fingerprint(self) -> list[Any]:
         """Plain values on which votes depend: the model's name and address, prompt and options."""
-        line = None if self.calibration is None else [self.calibration.slope, self.calibration.intercept]
+        line = (
+            None
+            if self.calibration is None
+            else [self.calibration.slope, self.calibration.intercept]
+        )
         return [self.question.name, *self.inquiry.fingerprint, line, self.at_least]
 
     def evaluate(self, x: Any) -> tuple[Any, Any]:

@@ -69,6 +69,10 @@ class Question:
         """
         return _by_word(self.options)[plain_word(word)]
 
+    def allows(self, word: str) -> bool:
+        """Return whether a word is one of those that may be the answer."""
+        return plain_word(word) in _by_word(self.options)
+
 
 def plain_word(word: str) -> str:
     """Return a word without what spellings of an answer differ by: case, ends, underlines."""
@@ -80,18 +84,21 @@ def _by_word(options: tuple[tuple[Any, str, str], ...]) -> dict[str, Any]:
 
 
 def _options(name: str, classes: PromptClasses) -> tuple[tuple[Any, str, str], ...]:
-    described = isinstance(classes, Mapping)
-    if isinstance(classes, str) or not (described or is_listed(classes)):
+    pairs: list[tuple[Any, Any]]
+    if isinstance(classes, Mapping):
+        pairs = list(classes.items())
+    elif is_listed(classes) and not isinstance(classes, str):
+        pairs = [(a_class, None) for a_class in classes]
+    else:
         raise InputError(
             f"classes of LF {name!r} must be a mapping of classes to descriptions, or a list of "
             f"classes, found {classes!r}"
         )
-    pairs = list(classes.items()) if described else [(a_class, "") for a_class in classes]
     options = [(a_class, _word(name, a_class), about) for a_class, about in pairs]
     if not options:
         raise InputError(f"LF {name!r} needs at least one class that it may vote for, found none")
     for a_class, _, about in options:
-        if described and (not isinstance(about, str) or not about.strip()):
+        if isinstance(classes, Mapping) and (not isinstance(about, str) or not about.strip()):
             raise InputError(
                 f"class {a_class!r} of LF {name!r} is without description, found {about!r}; say "
                 "what belongs to it, or give a list of classes whose names say all"
@@ -104,7 +111,7 @@ def _options(name: str, classes: PromptClasses) -> tuple[tuple[Any, str, str], .
                 f"{UNKNOWN!r}, which the model answers where it cannot tell; found "
                 f"{[word for _, word, _ in options]}"
             )
-    return tuple(options)
+    return tuple((a_class, word, about or "") for a_class, word, about in options)
 
 
 def _word(name: str, a_class: Any) -> str:

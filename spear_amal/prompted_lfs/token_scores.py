@@ -59,7 +59,7 @@ def word_probabilities(choices: Sequence[TokenChoice], words: Sequence[str]) -> 
 
 
 def _token_at(choices: Sequence[TokenChoice], place: int, start: int) -> tuple[int | None, str]:
-    """Return the number of the token that holds a place in the text, and its part before `start`."""
+    """Return the number of the token that holds a place, and its part before `start`."""
     begin = 0
     for number, choice in enumerate(choices):
         end = begin + len(choice.token)
@@ -106,11 +106,11 @@ class _Tree:
                 seen[list(matching)] += mass
             elif matching and text == token.token:
                 deeper = self.divide(choices[1:], "", said, matching)
-                shared.append((sorted(matching), mass))
             elif matching:
                 shared.append((sorted(matching), mass))
+        guide = deeper[0] + deeper[1] if deeper[0].any() else seen.copy()
+        seen += math.exp(token.logprob) * deeper[0]
         unseen = self._bounds(alive - met, listed) + math.exp(token.logprob) * deeper[1]
-        guide = deeper[0] if deeper[0].any() else seen.copy()
         for members, mass in shared:
             # What begins several words is divided as the answer itself goes on.
             known = guide[members].sum()

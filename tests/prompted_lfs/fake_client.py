@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from spear_amal.llm import ChatAnswer, ChatFailure, ChatModel, ChatRequest, CostForecast, TokenChoice
+from spear_amal.llm import (
+    ChatAnswer,
+    ChatFailure,
+    ChatModel,
+    ChatRequest,
+    CostForecast,
+    TokenChoice,
+)
 
 Reply = ChatAnswer | ChatFailure | Exception
 
@@ -15,7 +22,7 @@ Reply = ChatAnswer | ChatFailure | Exception
 class FakeClient:
     """Counts what is sent, and keeps answers as the real client does."""
 
-    made: "list[FakeClient]" = []
+    made: ClassVar[list[FakeClient]] = []
     reply: Callable[[ChatRequest], Reply] = staticmethod(lambda request: answered("spam"))
 
     def __init__(self, model: ChatModel, cache_dir: Any = None, progress: bool = False) -> None:
