@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal._typing import ClassLike, PathLike
+from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.data_points import get_column
 from spear_amal.labeling.functions import ContinuousScorer, LabelingFunction
@@ -99,7 +100,10 @@ class Inquiry:
             If the rows lack a column that the prompt names.
         """
         fields = self.template.fields
-        columns = [as_list(get_column(batch, name)) for name in fields]
+        try:
+            columns = [as_list(get_column(batch, name)) for name in fields]
+        except InputError as error:
+            raise InputError(f"the prompt {self.template.text!r}: {error}") from None
         return [
             None
             if any(cell is None or not str(cell).strip() for cell in cells)
@@ -220,12 +224,19 @@ class _Asking:
     ) -> list[ChatAnswer | ChatFailure]:
         requests = [self._inquiry.request([texts[row] for row in rows]) for rows in parts]
         # The first one alone: what the server refuses it refuses before all others are paid.
-        return self._ask(requests[:1]) + self._ask(requests[1:])
+        first = self._ask(requests[:1])
+        self._check_tokens(first)
+        answers = first + self._ask(requests[1:])
+        self._check_tokens(answers)
+        return answers
 
     def _ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | ChatFailure]:
         if not requests:
             return []
-        got = ask(self._client, requests, self._lf_name, self._inquiry.max_cost)
+        return ask(self._client, requests, self._lf_name, self._inquiry.max_cost)
+
+    def _check_tokens(self, got: Sequence[ChatAnswer | ChatFailure]) -> None:
+        """Raise StoppedError if log-probabilities were asked for and no answer has any."""
         told = [a for a in got if isinstance(a, ChatAnswer) and not a.refused]
         if self._inquiry.scores == "logprobs" and told and all(a.choices is None for a in told):
             raise StoppedError(
@@ -233,7 +244,6 @@ class _Asking:
                 "log-probabilities of tokens with its answers; give score='none' for votes without "
                 "scores, or score='stated' to have the model say how sure it is"
             )
-        return got
 
     def _ask_singly(self, texts: Sequence[Any], answers: list[RowAnswer]) -> None:
         """Ask once more, and alone, about rows that a joint answer left out or garbled."""
