@@ -604,11 +604,16 @@ class InitOptions(OwnTableOptions):
     """Options of ``init``."""
 
     SHOWN: ClassVar = {
-        "Options": "folder data",
+        "Options": "folder data llm",
         "Rows": "text_column label_column id_column sep encoding sheet",
     }
 
     folder: Path = option(..., "New folder.", metavar="DIR")
+    llm: bool = option(
+        False,
+        "Also write a labelling function that asks a language model, on this machine unless you "
+        "name another place.",
+    )
     data: tuple[Path, ...] = option(
         (), "A table of your own, which stays where it is; default: made-up rows are written."
     )

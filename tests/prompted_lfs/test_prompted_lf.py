@@ -107,7 +107,7 @@ def test_the_vote_is_what_the_tokens_say_and_unknown_abstains(fake: Any) -> None
 
 def test_a_server_without_log_probabilities_costs_one_call_and_is_named(fake: Any) -> None:
     lf = prompt_lf("asks", "{text}", ABOUT, model="m")
-    with pytest.raises(LabelingError, match="gives no log-probabilities.*score='none'"):
+    with pytest.raises(LabelingError, match=r"gives no log-probabilities.*score='none'"):
         votes_of(lf, rows("a", "b", "c"), fault_tolerant=True)
     assert len(fake.made[0].sent) == 1
 
@@ -136,7 +136,7 @@ def test_failed_requests_stop_and_are_not_kept_as_abstentions(fake: Any, tmp_pat
     )
     frame, lf = rows("a", "b", "c"), make()
     with pytest.raises(
-        LabelingError, match="row 1: no answer after 6 tries .503 overloaded.*1 of 3"
+        LabelingError, match=r"row 1: no answer after 6 tries .503 overloaded.*1 of 3"
     ):
         votes_of(lf, frame)
     cache = VoteCache(tmp_path)
