@@ -80,8 +80,8 @@ def ask(
     BudgetError, ChatServerError
         As :meth:`~spear_amal.llm.ChatClient.ask`.
     """
-    client.max_cost = _allowed(client, max_cost)
     try:
+        client.max_cost = _allowed(client, max_cost)
         return list(client.ask(requests))
     except (BudgetError, ChatServerError):
         raise

@@ -234,6 +234,13 @@ class _Asking:
         self._check_tokens(first)
         answers = first + self._ask(requests[1:])
         self._check_tokens(answers)
+        last = answers[-1] if answers else None
+        if isinstance(last, ChatFailure) and len(answers) > 1:
+            if all(isinstance(answer, ChatFailure) for answer in answers):
+                raise StoppedError(
+                    f"LF {self._lf_name!r}: none of {len(answers)} requests to "
+                    f"{self._inquiry.model.base_url} got an answer; the last one: {last.reason}"
+                )
         return answers
 
     def _ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | ChatFailure]:
