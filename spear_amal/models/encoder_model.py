@@ -18,7 +18,7 @@ from spear_amal.models.feature_model import Affine
 from spear_amal.quiet_transformers import quiet_loading
 
 # Rows of similar length that go through the encoder at once: little is padded.
-ROWS, ROWS_ON_GPU = 16, 64
+ROWS, ROWS_ON_GPU = 8, 64
 # Whose places of tokens are counted from behind that of the padding.
 _COUNTS_FROM_PADDING = (
     *("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "ibert", "data2vec-text"),
