@@ -203,7 +203,7 @@ class EncoderModel(nn.Module):
                 set_dropout(self.body, self.options.dropout)
             if self.options.lora_rank and with_updates:
                 self.body = _with_updates(self.body, self.options, self._trained_layers)
-        if self.options.checkpointing:
+        if self.options.gradient_checkpointing:
             self.body.gradient_checkpointing_enable({"use_reentrant": False})
         self.padding = int(self.body.config.pad_token_id or 0)
         self.head = Affine(plan.width, n_classes, generator)
