@@ -410,6 +410,24 @@ class EvaluateOptions(CliConfig):
     )
 
 
+class ExportOptions(CliConfig):
+    """Options of ``export``."""
+
+    SHOWN: ClassVar = {
+        "Options": "output onnx without_votes data force",
+        "Rows": "id_column sep encoding sheet",
+    }
+
+    output: Path = option(MODEL, "Model file that train or distill wrote.", metavar="MODEL")
+    onnx: Path | None = option(
+        None, "ONNX file to write; needs: pip install 'spear-amal[onnx]'.", flag="onnx"
+    )
+    without_votes: bool = option(
+        False, "Leave the rules out of a model that predicts with them as well."
+    )
+    force: Force = False
+
+
 # -- distillation: distill.toml -------------------------------------------------------------------
 
 # A teacher is a network's name or a file; a file is known by its suffix or its folder.
