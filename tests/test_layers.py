@@ -57,6 +57,7 @@ LAYERS = {
     "testing": 6,
     "row_outputs": 3,
     "training_rows": 3,
+    "training_record": 4,
     "explain_row": 7,
     "report": 7,
     "export": 7,
