@@ -63,6 +63,7 @@ LAYERS = {
     "export": 7,
     "text_classifier": 8,
     "comparison": 9,
+    "streamed_predictions": 9,
     "workbench": 10,
     "cli": 11,
     "__main__": 12,

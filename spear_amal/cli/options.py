@@ -344,13 +344,18 @@ class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
     SHOWN: ClassVar = {
-        "Options": "output data predictions lfs rules force",
+        "Options": "output data predictions stream lfs rules force",
         "Rows": "id_column sep encoding sheet",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     predictions: Path | None = option(
         None, "Table to write: the data with predictions added.", flag="output"
+    )
+    stream: bool = option(
+        False,
+        "For Parquet files, or folders of them, of any size: read, predict and write some rows at "
+        "a time.",
     )
     force: Force = False
 
