@@ -7,7 +7,7 @@ and the next run starts anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def stream_predictions(
     # Votes may depend on any column, features on those that are named.
     seen = None if model.needs_votes else [*needed, *model.features_.columns]
     with (
-        _encoders_without_cache(model),
+        _encoders_loaded(model),
         write_aside(target) as temporary,
         Progress("predicting", blocks[-1].first_row + blocks[-1].rows, show=show_progress) as bar,
     ):
@@ -265,14 +265,16 @@ def _chained(first: Any, others: Iterator[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def _encoders_without_cache(model: TextClassifier) -> Iterator[None]:
-    """Keep no vectors: a file of all of them would be read and written anew for every batch."""
-    encoders = [part for part in model.features_.parts_ if isinstance(part, TextEncoder)]
-    before: Mapping[int, bool] = {id(part): part.cache for part in encoders}
-    for part in encoders:
+def _encoders_loaded(model: TextClassifier) -> Iterator[None]:
+    """Load encoders once, and keep no vectors: a file of all of them would grow with the rows."""
+    parts = [part for part in model.features_.parts_ if isinstance(part, TextEncoder)]
+    before = [(part.encoder, part.cache) for part in parts]
+    for part in parts:
+        if not callable(part.encoder):
+            part.encoder = part.found().load(part.device)
         part.cache = False
     try:
         yield
     finally:
-        for part in encoders:
-            part.cache = before[id(part)]
+        for part, (encoder, cache) in zip(parts, before, strict=True):
+            part.encoder, part.cache = encoder, cache

@@ -19,7 +19,7 @@ def export(options: ExportOptions) -> None:
 
 
 def _write_card(options: ExportOptions, card: Path, model: TextClassifier) -> None:
-    from spear_amal.report.model_card import write_model_card
+    from spear_amal.report.card import write_model_card
 
     write_model_card(
         card,
