@@ -404,7 +404,11 @@ class TextClassifier(BaseEstimator):
         x = self.features_.transform(frame)
         with one_thread():
             p = self.estimator_.predict_proba(x, matrix)
-        whole = np.zeros((len(frame), len(self.classes_)))
+        return self.in_class_order(p)
+
+    def in_class_order(self, p: np.ndarray) -> np.ndarray:
+        """Return probabilities (n, C) of the estimator's classes in the order of `classes_`."""
+        whole = np.zeros((len(p), len(self.classes_)))
         listed = self.classes_.tolist()
         whole[:, [listed.index(name) for name in self.names_of(self.estimator_.classes_)]] = p
         return whole

@@ -223,11 +223,11 @@ def test_the_command_writes_the_card_of_a_project(tmp_path, monkeypatch):
         "--max-epochs 2 --no-cache".split(),
     )
     assert trained.exit_code == 0, trained.output
-    done = CliRunner().invoke(app, ["export", "--card", "card.md", "--licence", "mit"])
+    done = CliRunner().invoke(app, ["export", "model.safetensors", "--card", "card.md", "--licence", "mit"])
     assert done.exit_code == 0, done.output
     Path("data.csv").unlink()  # the card needs no data
     assert (
-        CliRunner().invoke(app, ["export", "--card", "again.md", "--licence", "mit"]).exit_code == 0
+        CliRunner().invoke(app, ["export", "model.safetensors", "--card", "again.md", "--licence", "mit"]).exit_code == 0
     )
     card = Path("card.md").read_text(encoding="utf-8")
     assert card == Path("again.md").read_text(encoding="utf-8")
@@ -242,7 +242,7 @@ def test_the_command_writes_the_card_of_a_project(tmp_path, monkeypatch):
         content = Path(name).read_bytes()
         assert files[name][2:] == [str(len(content)), hashlib.sha256(content).hexdigest()]
     assert "data.csv" in files
-    refused = CliRunner().invoke(app, ["export", "--card", "card.md"])
+    refused = CliRunner().invoke(app, ["export", "model.safetensors", "--card", "card.md"])
     assert refused.exit_code and "already exists" in refused.output
     nothing = CliRunner().invoke(app, ["export"])
     assert nothing.exit_code and "--card" in nothing.output
