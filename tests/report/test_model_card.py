@@ -223,11 +223,16 @@ def test_the_command_writes_the_card_of_a_project(tmp_path, monkeypatch):
         "--max-epochs 2 --no-cache".split(),
     )
     assert trained.exit_code == 0, trained.output
-    done = CliRunner().invoke(app, ["export", "model.safetensors", "--card", "card.md", "--licence", "mit"])
+    done = CliRunner().invoke(
+        app, ["export", "model.safetensors", "--card", "card.md", "--licence", "mit"]
+    )
     assert done.exit_code == 0, done.output
     Path("data.csv").unlink()  # the card needs no data
     assert (
-        CliRunner().invoke(app, ["export", "model.safetensors", "--card", "again.md", "--licence", "mit"]).exit_code == 0
+        CliRunner()
+        .invoke(app, ["export", "model.safetensors", "--card", "again.md", "--licence", "mit"])
+        .exit_code
+        == 0
     )
     card = Path("card.md").read_text(encoding="utf-8")
     assert card == Path("again.md").read_text(encoding="utf-8")
