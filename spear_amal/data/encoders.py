@@ -13,11 +13,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from spear_amal._typing import PathLike
-from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.cache_folder import cache_folder
 from spear_amal.io.guard import guarded_reading
 from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.progress import Progress
