@@ -39,20 +39,23 @@ FEATURES: dict[str, tuple[str, dict[str, Any]]] = {
     "both": (f"tfidf+{ENCODER}", {}),
 }
 GOLD_ALONE = "only-lv"
-METHODS = ("only-l", GOLD_ALONE, "label-model", "spear", "amal", "amal-folds", "recommended")
+METHODS = ("only-l", GOLD_ALONE, "label-model", "spear", "amal", "recommended")
 CEILING = "supervised"
-Key = tuple[str, str, str, int]
+#: "wrench": no gold in L, and V is the whole published validation part; 120 and 500 rows.
+PROTOCOLS = ("random", "wrench")
+PARTS = ("protocol", "corpus", "features", "method", "seed")
+Key = tuple[str, str, str, str, int]
 
 
 def read_runs(path: Path) -> dict[Key, dict[str, Any]]:
     """Read the lines of finished runs; of a line that was cut off nothing is kept."""
-    runs = {}
+    runs: dict[Any, dict[str, Any]] = {}
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
             continue
-        runs[(line["corpus"], line["features"], line["method"], line["seed"])] = line
+        runs[tuple(line[part] for part in PARTS)] = line
     return runs
 
 
@@ -67,7 +70,7 @@ def append_run(path: Path, line: dict[str, Any]) -> None:
 def wanted_runs(options: argparse.Namespace) -> list[Key]:
     """Return all runs in the order in which they are made: seed by seed, the cheapest first."""
     return [
-        (corpus, features, method, seed)
+        (options.protocol, corpus, features, method, seed)
         for seed in range(options.seeds)
         for corpus in options.corpus or CORPORA
         for features in options.features or FEATURES
@@ -81,13 +84,15 @@ def train(options: argparse.Namespace) -> None:
     for key in wanted_runs(options):
         if key in read_runs(options.runs):  # read anew: another process may be at work as well
             continue
-        corpus, features, method, seed = key
+        protocol, corpus, features, method, seed = key
         if (corpus, features) not in setups:
             source = load_corpus_votes(corpus, data_dir=options.data_dir)
             name, settings = FEATURES[features]
-            setups[corpus, features] = make_setup(source, features=name, settings=settings)
+            setups[corpus, features] = make_setup(
+                source, features=name, protocol=protocol, settings=settings
+            )
         row = finish(run_method(setups[corpus, features], parse_method(method), seed, {}))
-        line = dict(zip(("corpus", "features", "method", "seed"), key, strict=True))
+        line: dict[str, Any] = dict(zip(PARTS, key, strict=True))
         figures = ("score", "val_score", "accuracy", "f1", "seconds")
         line |= {name: row.get(name) for name in figures}
         line["score_distinct"] = row["dedup"].get(CORPORA[corpus])
@@ -97,13 +102,12 @@ def train(options: argparse.Namespace) -> None:
 
 def frame_of(runs: dict[Key, dict[str, Any]]) -> pd.DataFrame:
     """Return one row a run, scores in points."""
-    frame = pd.DataFrame(runs.values()).sort_values(["corpus", "features", "method", "seed"])
+    frame = pd.DataFrame(runs.values()).sort_values(list(PARTS))
     return frame.assign(score=(100 * frame["score"]).round(2))
 
 
-def table(runs: pd.DataFrame, corpus: str) -> pd.DataFrame:
-    """Return mean and interval of each method (rows) and features (columns) on a corpus."""
-    runs = runs[runs["corpus"] == corpus]
+def table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and interval of each method (rows) and features (columns) of one corpus."""
     cells = runs.groupby(["method", "features"])["score"].agg(_cell).unstack()
     order = [m for m in (*METHODS, CEILING) if m in cells.index]
     others = [m for m in cells.index if m not in order]
@@ -116,11 +120,9 @@ def _cell(scores: pd.Series) -> str:
     return f"{np.mean(scores):.1f} ({low:.1f} to {high:.1f}{of})"
 
 
-def gains(runs: pd.DataFrame, corpus: str, over: str = "tfidf") -> pd.DataFrame:
+def gains(runs: pd.DataFrame, over: str = "tfidf") -> pd.DataFrame:
     """Return paired gains over other features, in points, on the seeds that both have."""
-    scores = runs[runs["corpus"] == corpus].pivot(
-        index=["method", "seed"], columns="features", values="score"
-    )
+    scores = runs.pivot(index=["method", "seed"], columns="features", values="score")
     cells = {}
     for features in [f for f in FEATURES if f in scores and f != over]:
         difference = (scores[features] - scores[over]).dropna()
@@ -136,9 +138,9 @@ def _gain(difference: pd.Series) -> str:
 def write_scores(path: Path, runs: pd.DataFrame) -> None:
     """Write scores by corpus, features and method, those of a method in one line."""
     lines = []
-    for (corpus, features, method), part in runs.groupby(["corpus", "features", "method"]):
+    for key, part in runs.groupby(list(PARTS[:-1])):
         scores = dict(zip(part["seed"].astype(str), part["score"], strict=True))
-        lines.append(f"  {json.dumps(f'{corpus}: {features}: {method}')}: {json.dumps(scores)}")
+        lines.append(f"  {json.dumps(': '.join(key))}: {json.dumps(scores)}")
     with write_aside(path) as temporary:
         temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
@@ -146,7 +148,10 @@ def write_scores(path: Path, runs: pd.DataFrame) -> None:
 def markdown(cells: pd.DataFrame) -> str:
     """Return a table as Markdown."""
     lines = [["", *map(str, cells.columns)], ["---"] * (1 + len(cells.columns))]
-    lines += [[f"`{name}`", *map(str, row)] for name, row in zip(cells.index, cells.to_numpy())]
+    lines += [
+        [f"`{name}`", *map(str, row)]
+        for name, row in zip(cells.index, cells.to_numpy(), strict=True)
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -157,6 +162,7 @@ def main() -> None:
     parser.add_argument("--corpus", action="append", choices=list(CORPORA), help="default: all")
     parser.add_argument("--features", action="append", choices=list(FEATURES))
     parser.add_argument("--method", action="append", help="default: those of the table")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default=PROTOCOLS[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data-dir")
     parser.add_argument("--output", type=Path, help="write scores and tables, and train nothing")
@@ -167,11 +173,11 @@ def main() -> None:
         return
     runs = frame_of(read_runs(options.runs))
     write_scores(options.output, runs)
-    for corpus, metric in CORPORA.items():
-        print(f"\n{corpus} ({metric}), mean and 95% interval over seeds\n")
-        print(markdown(table(runs, corpus)))
+    for (protocol, corpus), part in runs.groupby(["protocol", "corpus"]):
+        print(f"\n{protocol}: {corpus} ({CORPORA[corpus]}), mean and 95% interval over seeds\n")
+        print(markdown(table(part)))
         print("\ngain over tfidf, paired by seed\n")
-        print(markdown(gains(runs, corpus)))
+        print(markdown(gains(part)))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class SelfTrainingConfig(BaseEstimator):
     contrast: float = 1.0
     margin: float = 1.0
     n_anchors: int = 32
-    uniform: float = 0.1
+    uniform: float = 0.05
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "power": [Interval(Real, 0, None, closed="neither")],

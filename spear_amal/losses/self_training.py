@@ -240,7 +240,7 @@ class UniformDivergence(ClosedForm):
 
     name = "uniform"
 
-    def __init__(self, labels: PseudoLabels, coefficient: float = 0.1) -> None:
+    def __init__(self, labels: PseudoLabels, coefficient: float = 0.05) -> None:
         check_not_negative("coefficient", coefficient)
         self.labels, self.coefficient = labels, coefficient
 
