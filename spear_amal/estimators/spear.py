@@ -147,7 +147,10 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     rule_model: RuleModelConfig | None = None
     cut_statistic: float | None = None
 
-    _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig, "rule_model": RuleModelConfig}
+    _nested: ClassVar[dict[str, Any]] = {
+        **BaseSpearEstimator._nested,
+        "rule_model": RuleModelConfig,
+    }
     _uses_rules = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,

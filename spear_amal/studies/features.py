@@ -11,12 +11,13 @@ import scipy.sparse as sp
 
 from spear_amal.data import ColumnFeatures, Corpus, TableFeatures, read_table
 from spear_amal.data.encoders import make_features
+from spear_amal.data.token_features import TokenFeatures
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_array, read_arrays
 
 FORMS = (
-    '"tfidf", "published", "columns", "codes", "columns:a,b", "encoder:NAME", "file:PATH", or '
-    'several side by side, as "tfidf+columns:a,b" or "tfidf+encoder:NAME"'
+    '"tfidf", "published", "columns", "codes", "columns:a,b", "encoder:NAME", "tokens:NAME", '
+    '"file:PATH", or several side by side, as "tfidf+columns:a,b" or "tfidf+encoder:NAME"'
 )
 ALL_COLUMNS = ("columns", "codes")
 NO_FEATURES = ("text", "label", "part")  # columns of the frame that hold something else
@@ -52,6 +53,7 @@ def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
         * "columns:a,b" : these columns of the frame; also beside texts, as "tfidf+columns:a,b"
         * "tfidf+encoder:NAME" : words and an encoder's vectors side by side
         * "encoder:NAME" : see :func:`spear_amal.data.encoders.make_features`
+        * "tokens:NAME" : token numbers, for ``feature_model=encoder:NAME`` alone
         * "file:PATH" : a .npy or .npz array, or a table of numbers (.csv, .parquet, .jsonl), one
           row for each row of the corpus, in order
     progress : bool
@@ -79,6 +81,9 @@ def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
         return _all_columns(corpus, as_codes=name == "codes")
     if "columns:" in name or "+encoder:" in name or "+tfidf" in name:
         return _side_by_side(corpus, name, progress)
+    if kind == "tokens" and detail:
+        _need_texts(corpus, name)
+        return TokenFeatures(detail).fit([]).transform(corpus.texts)
     if name != "tfidf" and not (kind == "encoder" and detail):
         raise InputError(f"features must be {FORMS}, found {name!r}")
     _need_texts(corpus, name)

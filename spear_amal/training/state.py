@@ -15,7 +15,7 @@ from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
-from spear_amal.models import JointModel
+from spear_amal.models import EncoderModel, JointModel
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
@@ -278,25 +278,28 @@ LR, LR_RULES = 1e-2, 1e-2  # where none is given; estimators choose by the data
 def make_optimiser(model: JointModel, settings: TrainerConfig) -> Optimiser:
     """Adam or SGD with one rate for the feature model and one for the rule model."""
     rules = None if model.rules is None else list(model.rules.parameters())
-    return optimiser_of(list(model.feature.parameters()), rules, settings)
+    if isinstance(model.feature, EncoderModel):
+        return optimiser_of(model.feature.rate_groups(), rules, settings)
+    return optimiser_of([(1.0, list(model.feature.parameters()))], rules, settings)
 
 
 def optimiser_of(
-    feature: Sequence[torch.Tensor],
+    feature: Sequence[tuple[float, Sequence[torch.Tensor]]],
     rules: Sequence[torch.Tensor] | None,
     settings: TrainerConfig,
 ) -> Optimiser:
-    """Adam or SGD for the parameters of a feature model and, where there are any, of rules."""
+    """Adam or SGD for the parameters of a feature model and, where there are any, of rules.
+
+    Those of the feature model come in groups, each with its multiple of the learning rate.
+    """
+    rate = settings.lr_scale * (LR if settings.lr is None else settings.lr)
     groups: list[dict[str, Any]] = [
-        {
-            "params": feature,
-            "lr": settings.lr_scale * (LR if settings.lr is None else settings.lr),
-            "weight_decay": settings.weight_decay,
-        }
+        {"params": params, "lr": factor * rate, "weight_decay": settings.weight_decay}
+        for factor, params in feature
     ]
     if rules is not None:
-        rate = LR_RULES if settings.lr_rules is None else settings.lr_rules
-        groups.append({"params": rules, "lr": rate})
+        of_rules = LR_RULES if settings.lr_rules is None else settings.lr_rules
+        groups.append({"params": rules, "lr": of_rules})
     for group in groups:
         group["full_lr"] = group["lr"]
     if settings.optimiser == "sgd":
