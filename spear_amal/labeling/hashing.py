@@ -82,6 +82,10 @@ def lf_hash(lf: Any) -> str:
     Unhashable
         If something cannot be seen through, and the LF has no version.
     """
+    stated = getattr(lf, "fingerprint", None)
+    if stated is not None:
+        kind = type(lf)
+        return function_hash([_name(kind), lf.name, lf.version, repr(lf.label), stated])
     try:
         return function_hash(lf)
     except Unhashable:

@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from spear_amal.data.encoder_backends import MINILM, WORDLLAMA, content_hash, loading_bars_hidden
+from spear_amal.data.encoder_backends import MINILM, WORDLLAMA, content_hash
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError, MissingExtraError
 from spear_amal.labeling.installed import version_of
 from spear_amal.model_lfs.network_models import PipelineModel
 from spear_amal.model_lfs.probability_model import ProbabilityModel
 from spear_amal.model_lfs.spacy_model import SpacyModel, classes_of_pipes
+from spear_amal.quiet_transformers import quiet_loading
 
 _FORMS = (
     "a folder with a pipeline of spaCy or a text classifier of transformers, or the name of an "
@@ -114,7 +115,7 @@ def _pipeline(folder: str, device: str) -> Any:
     """Return a pipeline of transformers; nothing is fetched, unpickled, or run from the folder."""
     transformers = _import("transformers", "transformers", folder)
     safe = {"local_files_only": True, "trust_remote_code": False}
-    with loading_bars_hidden():
+    with quiet_loading():
         network = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder, use_safetensors=True, **safe
         )
