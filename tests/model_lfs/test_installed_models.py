@@ -26,6 +26,7 @@ def votes_of(*lfs: Any) -> list[list[int]]:
     return PandasLFApplier(lfs, CLASSES).apply(ROWS, progress_bar=False).to_dense().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", ["textcat", "textcat_multilabel"])
 def test_spacy_as_object_and_as_folder(tmp_path: Path, factory: str) -> None:
     spacy = pytest.importorskip("spacy")
