@@ -17,9 +17,8 @@ from torch import nn
 
 import spear_amal
 from spear_amal.data.formats import safe_pickle
-from spear_amal.labeling import required_literals
+from spear_amal.labeling import re2_patterns, required_literals
 from spear_amal.models.feature_model import batch_norms
-from spear_amal.labeling import re2_patterns
 
 PYTHON = f"Python {platform.python_version()}"
 PACKAGE = Path(spear_amal.__file__).parent
@@ -84,7 +83,8 @@ def test_the_compiler_of_parsed_patterns():
             found = re2_patterns.translated(re.compile(pattern))
         except (AttributeError, TypeError, ValueError) as error:
             pytest.fail(f"{PYTHON} compiles a part of {pattern!r} in another way: {error!r}")
-        assert found == re2_patterns.Translation(characters), f"{PYTHON} reads {pattern!r} otherwise"
+        expected = re2_patterns.Translation(characters)
+        assert found == expected, f"{PYTHON} reads {pattern!r} otherwise"
 
 
 def test_the_pool_of_joblib():
