@@ -174,6 +174,7 @@ EXPECTED = {
         "120 answers are kept",
         r"Score 0\.8 or more: \d+ votes",
     ],
+    "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL \\+ rules, 5 folds +0"],

@@ -358,13 +358,18 @@ class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
     SHOWN: ClassVar = {
-        "Options": "output data predictions lfs rules force",
+        "Options": "output data predictions stream lfs rules force",
         "Rows": "id_column sep encoding sheet",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     predictions: Path | None = option(
         None, "Table to write: the data with predictions added.", flag="output"
+    )
+    stream: bool = option(
+        False,
+        "For Parquet files, or folders of them, of any size: read, predict and write some rows at "
+        "a time.",
     )
     force: Force = False
 
@@ -408,6 +413,42 @@ class EvaluateOptions(CliConfig):
     test: tuple[Path, ...] = option(
         (), "Table with labelled rows: .csv, .tsv, .jsonl or .parquet.", flag="data"
     )
+
+
+class ExportOptions(CliConfig):
+    """Options of ``export``."""
+
+    SHOWN: ClassVar = {
+        "Options": "output onnx card force",
+        "ONNX": "without_votes data id_column sep encoding sheet",
+        "Model card": "licence data_licence language intended_use",
+    }
+
+    output: Path = option(MODEL, "Model file that train or distill wrote.", metavar="MODEL")
+    onnx: Path | None = option(
+        None, "ONNX file to write; needs: pip install 'spear-amal[onnx]'.", flag="onnx"
+    )
+    card: Path | None = option(
+        None,
+        "Model card (Markdown) to write: task, data, labelling functions, estimate, limits; needs: "
+        "pip install 'spear-amal[report]'.",
+    )
+    without_votes: bool = option(
+        False, "Leave the rules out of a model that predicts with them as well."
+    )
+    licence: Text | None = option(
+        None, "Licence of the model, as the model hub writes it: apache-2.0, cc-by-4.0, .."
+    )
+    data_licence: Text | None = option(None, "Licence of the data, in words.")
+    language: tuple[Text, ...] = option((), "Language of the texts, as en.")
+    intended_use: Text | None = option(None, "What the model is meant for, in words.")
+    force: Force = False
+
+    def check(self) -> None:
+        """Raise InputError if nothing is to be written."""
+        super().check()
+        if self.onnx is None and self.card is None:
+            raise InputError("nothing to export: give --onnx FILE, --card FILE or both")
 
 
 # -- distillation: distill.toml -------------------------------------------------------------------

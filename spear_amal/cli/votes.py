@@ -102,7 +102,12 @@ class TableVotes:
 
 def has_lfs(options: LFOptions) -> bool:
     """Return whether options name LFs: a Python file, or a file of rules that is there."""
-    return options.lfs is not None or (options.rules is not None and options.rules.is_file())
+    return options.lfs is not None or has_rules(options)
+
+
+def has_rules(options: LFOptions) -> bool:
+    """Return whether options name a file of declared rules that is there."""
+    return options.rules is not None and options.rules.is_file()
 
 
 def lfs_of(options: LFOptions) -> LoadedLFs:
