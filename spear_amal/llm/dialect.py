@@ -70,10 +70,10 @@ class Dialect:
         return {"type": "json_object"} | beside
 
     def _messages(self, request: ChatRequest) -> Iterator[dict[str, str]]:
-        """Messages, the last with the schema in words where the server is not given it."""
+        """Messages, the last with the schema in words where the server may not know it."""
         last = len(request.messages) - 1
         for i, (role, content) in enumerate(request.messages):
-            if i == last and request.schema is not None and self.format in ("json", "words"):
+            if i == last and request.schema is not None and self.format != "schema":
                 schema = json.dumps(dict(request.schema))
                 content = (
                     f"{content}\n\nAnswer with JSON that follows this JSON schema, and with "
