@@ -21,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.label_models.mixture import safe_log
+from spear_amal.label_models.vote_groups import counted_less
 from spear_amal.maths.posteriors import normalise
 
 #: How many rows times states times answers are in memory at once.
@@ -49,6 +50,9 @@ class CopiedVotes:
         Probability that LF j repeats its group's answer; 0 outside groups.
     sources : ndarray of shape (G, C, C)
         P(group g answers z | y) at ``[g, z, y]``.
+    alike : ndarray of shape (m, m)
+        Of LFs of one class, how far another one's vote comes with theirs; see
+        :func:`~spear_amal.label_models.vote_groups.counted_less`.
     """
 
     balance: np.ndarray
@@ -59,6 +63,7 @@ class CopiedVotes:
     groups: list[np.ndarray]
     copying: np.ndarray
     sources: np.ndarray
+    alike: np.ndarray
 
     @property
     def n_states(self) -> int:
@@ -82,6 +87,14 @@ class CopiedVotes:
         same = np.eye(len(self.balance))[None, :, :, None]
         return q * same + (1 - q) * own[members][:, :, None, :]
 
+    def marginal_tables(self) -> np.ndarray:
+        """P(LF j votes v | y, it votes), copied or not, on rows of any level: (m, C, C)."""
+        own = self.own()
+        for g, members in enumerate(self.groups):
+            q = self.copying[members][:, None, None]
+            own[members] = (1 - q) * own[members] + q * self.answers(g)
+        return own.reshape(*self.tables.shape, -1) @ self.level_shares
+
     def log_joint(self, cast: sp.csr_array) -> np.ndarray:
         """Log P(l_i, state), shape (n, S), of votes `cast` (n, m * C)."""
         joint = np.empty((cast.shape[0], self.n_states))
@@ -93,7 +106,7 @@ class CopiedVotes:
         """P(y | l_i), shape (n, C)."""
         p = self.log_joint(cast)
         normalise(p)
-        return p.reshape(len(p), len(self.balance), -1).sum(2)
+        return p.reshape(len(p), len(self.balance), len(self.level_shares)).sum(2)
 
     def _parts(self, cast: sp.csr_array) -> Iterator[tuple[slice, sp.csr_array]]:
         """Rows, so many at a time that the answers of a group fit into memory."""
@@ -110,13 +123,13 @@ class CopiedVotes:
         for members in self.groups:
             single[members] = False
         tables = np.where(single[:, None, None], safe_log(own), 0.0)
-        joint = cast @ tables.reshape(m * C, -1)
+        joint = counted_less(cast, self.alike, C) @ tables.reshape(m * C, -1)
         joint += safe_log(np.multiply.outer(self.balance, self.level_shares)).ravel()
         given = []
         for g, members in enumerate(self.groups):
             table = safe_log(self.repeats(g, own)).reshape(len(members) * C, -1)
             votes = cast[:, columns_of(members, C)]
-            p = (votes @ table).reshape(-1, C, self.n_states)
+            p = (votes @ table).reshape(len(joint), C, self.n_states)
             p += safe_log(self.answers(g))
             top = p.max(1)
             p -= top[:, None]
@@ -174,7 +187,7 @@ class ExpectedCounts:
 
     @classmethod
     def none(cls, model: CopiedVotes) -> ExpectedCounts:
-        """Counts of no row."""
+        """Return the counts of no row."""
         m, C, D = len(model.tables), len(model.balance), len(model.level_shares)
         return cls(
             votes=np.zeros((m, C, C)),
