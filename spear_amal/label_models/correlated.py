@@ -33,7 +33,7 @@ NEVER = (0.0,)
 #: Pairs of LFs are dependent if Holm's p-value is below, and their correlation above.
 LEVEL, LEAST_CORRELATION = 0.05, 0.1
 # Rows and EM steps by which ways of grouping are compared.
-_SEARCH_ROWS, _SEARCH_STEPS = 5_000, 30
+_SEARCH_ROWS, _SEARCH_STEPS = 4_000, 25
 # Where EM starts: how often members of a group copy; the share of rows without difficulty.
 _COPYING, _EASY = 0.9, 0.8
 _OF_ACCURACY_MODEL = ("class_balance_", "accuracies_", "conditionals_", "n_iter_")
@@ -117,7 +117,7 @@ class CorrelatedLabelModel(AccuracyModel):
         groups: str | Sequence[Sequence[str | int]] = "auto",
         difficulty: bool | str = "auto",
         class_balance: ClassBalanceLike | None = None,
-        max_rows: int = 20_000,
+        max_rows: int = 10_000,
         max_iter: int = 100,
         tol: float = 1e-6,
         random_state: int = 0,
@@ -167,11 +167,16 @@ class CorrelatedLabelModel(AccuracyModel):
         levels = [NEVER, GUESSING]
         if not isinstance(self.difficulty, str):
             levels = [GUESSING if self.difficulty else NEVER]
-        tried = [(groups, guessing) for groups in ways for guessing in levels]
-        values = [self._bic(rows, *choice) for choice in tried] if len(tried) > 1 else [0.0]
-        best = int(np.argmax(values))
-        self.bic_gain_ = float(values[best] - values[0])
-        return tried[best]
+        if len(ways) == len(levels) == 1:
+            self.bic_gain_ = 0.0
+            return ways[0], levels[0]
+        values = {(i, levels[0]): self._bic(rows, way, levels[0]) for i, way in enumerate(ways)}
+        best_way = max(values, key=lambda choice: values[choice])[0]
+        harder = {(i, levels[-1]) for i in (0, best_way)} - set(values)
+        values |= {choice: self._bic(rows, ways[choice[0]], choice[1]) for choice in sorted(harder)}
+        best = max(values, key=lambda choice: values[choice])
+        self.bic_gain_ = float(values[best] - values[0, levels[0]])
+        return ways[best[0]], best[1]
 
     def _given_groups(self, groups: Sequence[Sequence[str | int]]) -> list[np.ndarray]:
         """Column numbers of LFs of several classes in groups that were given."""
@@ -205,9 +210,10 @@ class CorrelatedLabelModel(AccuracyModel):
         self.class_balance_ = rows.class_balance(posterior)
         self._learn_lfs(rows.patterns.cast, rows.weights, posterior)
         votes = self._copied_votes(rows, groups, guessing)
+        parts = list(votes.parts(rows.patterns.cast))
         least = self.tol * rows.weights.sum()
         for step in range(steps):
-            counts = votes.expect(rows.patterns.cast, rows.patterns.gold, rows.weights)
+            counts = votes.expect(parts, rows.patterns.gold, rows.weights)
             votes = self._learn(votes, rows, counts)
             self.n_iter_ = step + 1
             change = np.abs(counts.posterior - posterior).sum(1)
