@@ -104,9 +104,9 @@ def effective_number(correlation: np.ndarray) -> float:
     Examples
     --------
     >>> copies = np.kron(np.eye(2), np.ones((3, 3)))
-    >>> effective_number(copies)
+    >>> round(effective_number(copies), 9)
     2.0
     """
-    others = np.maximum(correlation, 0)
+    others = np.maximum(correlation, 0.0)
     np.fill_diagonal(others, 0)
     return float((1 / (1 + others.sum(1))).sum())
