@@ -365,8 +365,15 @@ class CorrelatedLabelModel(AccuracyModel):
 
 def _are_groups(groups: Any) -> bool:
     """Check for lists of names and numbers."""
-    return is_listed(groups) and all(
-        is_listed(group) and all(isinstance(lf, str | Integral) for lf in group) for group in groups
+    return (
+        not isinstance(groups, str)
+        and is_listed(groups)
+        and all(
+            is_listed(group)
+            and not isinstance(group, str)
+            and all(isinstance(lf, str | Integral) for lf in group)
+            for group in groups
+        )
     )
 
 
