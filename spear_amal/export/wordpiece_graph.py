@@ -63,8 +63,10 @@ class WordPieceGraph:
         self._unknown = self._vocabulary[model["unk_token"]]
         self._most_letters = int(model["max_input_chars_per_word"])
         self._special = [token["content"] for token in content["added_tokens"]]
-        if any(token["lstrip"] or token["rstrip"] or token["single_word"] or token["normalized"]
-               for token in content["added_tokens"]):
+        if any(
+            token["lstrip"] or token["rstrip"] or token["single_word"] or token["normalized"]
+            for token in content["added_tokens"]
+        ):
             raise InputError("special tokens that take spaces with them cannot be exported")
         before, after = _frame_of(tokenizer)
         self._before, self._after = before, after
