@@ -142,6 +142,8 @@ class Trainer:
     ) -> TrainingRun:
         """Attach the mixer and lay out a run that has not trained yet; arguments as of `fit`."""
         mixer.shard = shard
+        if components.pseudo_labels is not None:
+            components.pseudo_labels.begin(len(table))
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
         parts = [PackedBools.pack(components.applies(table.batch(index))) for index in chunks]
         domain = PackedBools.stack(parts)
@@ -154,7 +156,9 @@ class Trainer:
             metric=self.metric,
             positive=self.positive,
             callbacks=(*self.callbacks, *self.settings.callbacks) if shard.rank == 0 else (),
-            state=RunState.begin(model, mixer, self.settings, self.seed, fingerprint),
+            state=RunState.begin(
+                *(model, mixer, self.settings, self.seed, fingerprint, components.pseudo_labels)
+            ),
             components=components,
             table=table,
             rows=torch.as_tensor(rows),
