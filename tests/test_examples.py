@@ -167,6 +167,11 @@ EXPECTED = {
         "scored only by models that never saw it: 5 folds",
         "The rules add|Too early to say",
     ],
+    "31": [
+        r"bert of \d+ pieces, pooled by first",
+        rf"accuracy on test rows {SCORE}, file of \d\.\d MB",
+        "the same without the folder: True",
+    ],
     "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }
 WITH_DATA = {
