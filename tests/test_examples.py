@@ -174,6 +174,11 @@ EXPECTED = {
         "120 answers are kept",
         r"Score 0\.8 or more: \d+ votes",
     ],
+    "31": [
+        r"bert of \d+ pieces, pooled by first",
+        rf"accuracy on test rows {SCORE}, file of \d\.\d MB",
+        "the same without the folder: True",
+    ],
     "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }
 WITH_DATA = {

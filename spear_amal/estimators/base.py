@@ -59,7 +59,6 @@ from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import (
     EncoderConfig,
-    EncoderPlan,
     JointModel,
     LinearModel,
     RuleModel,
@@ -68,6 +67,7 @@ from spear_amal.models import (
     check_kind,
     n_parameters,
 )
+from spear_amal.models.encoder_model import EncoderPlan
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed

@@ -109,6 +109,9 @@ WITHOUT = {
         estimators.PooledClassifier spear_amal.PooledClassifier estimators.distilled
         estimators.fit_together
     """,
+    "it needs an encoder on disk, and trains it for longer than an input may take": """
+        data.TokenFeatures models.EncoderConfig models.EncoderModel
+    """,
     "it may fetch a corpus": "studies.load_corpus_votes",
     "a number of this process": "prompted_lfs.spent",
     "it is read through the door of folders of votes": "training.ParquetRows",
