@@ -37,6 +37,10 @@ FEATURES: dict[str, tuple[str, dict[str, Any]]] = {
     "tfidf": ("tfidf", {}),
     "frozen": (ENCODER, {}),
     "both": (f"tfidf+{ENCODER}", {}),
+    "fine-tuned": (
+        f"tokens:{MINILM}",
+        {"feature_model": ENCODER, "n_frozen": 3, "max_epochs": 4},
+    ),
 }
 GOLD_ALONE = "only-lv"
 METHODS = ("only-l", GOLD_ALONE, "label-model", "spear", "amal", "recommended")
