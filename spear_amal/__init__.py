@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while th
         distiller,
     )
     from spear_amal.loop import LossMixer
+    from spear_amal.streamed_predictions import predict_stream
     from spear_amal.text_classifier import TextClassifier
     from spear_amal.training import TrainerConfig
     from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -50,6 +51,7 @@ _LAZY = {
         "distiller",
     ),
     "loop": ("LossMixer",),
+    "streamed_predictions": ("predict_stream",),
     "text_classifier": ("TextClassifier",),
     "training": ("TrainerConfig",),
     "votes.label_matrix": ("ABSTAIN", "LabelMatrix"),
@@ -75,6 +77,7 @@ __all__ = [
     "TextClassifier",
     "TrainerConfig",
     "distiller",
+    "predict_stream",
 ]
 
 

@@ -109,6 +109,17 @@ class ColumnFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         blocks = [sp.csr_array(part) for part in parts]
         return sp.csr_array(sp.hstack(blocks), dtype=np.float32)
 
+    def cells(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the columns as arrays (n,): float64, NaN where missing; or texts, "" there."""
+        check_is_fitted(self, "kinds_", msg="fit ColumnFeatures on training rows first")
+        require_columns(frame, list(self.kinds_))
+        return {
+            name: _numbers(frame[name], name)
+            if kind == NUMBER
+            else np.array(_texts(frame[name]), dtype=object)
+            for name, kind in self.kinds_.items()
+        }
+
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return names (D,): that of a column, of a column and a category, or of missing ones."""
         check_is_fitted(self, "kinds_", msg="fit ColumnFeatures on training rows first")

@@ -126,6 +126,7 @@ def kind_of_member(member: Member) -> Hashable | None:
     plain = (
         settings.precision == "fp32"
         and not settings.compile
+        and settings.micro_batch is None
         and table.augment is None
         and member.shard.world == 1
         and mixer.weighs_by_row()

@@ -11,6 +11,7 @@ from spear_amal.cli.options import (
     CompareOptions,
     CrossoverOptions,
     EvaluateOptions,
+    ExportOptions,
     LabelOptions,
     NextOptions,
     PredictOptions,
@@ -20,7 +21,7 @@ from spear_amal.cli.options import (
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (apply, analyze, compare, crossover, train, predict, evaluate):
+    for command in (apply, analyze, compare, crossover, train, predict, evaluate, export):
         add_command(app, command, rich_help_panel="Your own tables")
     add_command(app, label_table, "label", rich_help_panel="Your own tables")
     add_command(app, choose_next, "next", rich_help_panel="Your own tables")
@@ -113,5 +114,17 @@ def predict(options: PredictOptions) -> None:
 def evaluate(options: EvaluateOptions) -> None:
     """Score a model on labelled rows: accuracy, F1, log-loss, calibration, confusion matrix."""
     from spear_amal.cli.predict import evaluate as run
+
+    run(options)
+
+
+def export(options: ExportOptions) -> None:
+    """Write a model as a file that other programs run, and as a card that people read.
+
+    An ONNX file holds features and networks; onnxruntime runs it without this package. It is held
+    against the model first, on odd rows and on those of --data. A model card says what the model
+    is for, what it was made from and what it is worth.
+    """
+    from spear_amal.cli.export import export as run
 
     run(options)
