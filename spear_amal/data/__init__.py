@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from spear_amal.data.images.label_noise import NoisyLabels, add_label_noise
     from spear_amal.data.splits import Partition, check_disjoint, partition
     from spear_amal.data.table_features import TableFeatures
+    from spear_amal.data.token_features import TokenFeatures
 
 _LAZY = {
     "column_features": ("ColumnFeatures",),
@@ -105,6 +106,7 @@ _LAZY = {
         "partition",
     ),
     "table_features": ("TableFeatures",),
+    "token_features": ("TokenFeatures",),
 }
 
 __all__ = [
@@ -120,6 +122,7 @@ __all__ = [
     "TableFeatures",
     "TextEncoder",
     "TextFeatures",
+    "TokenFeatures",
     "WrenchPart",
     "add_label_noise",
     "check_disjoint",

@@ -127,15 +127,14 @@ class TokenFeatures(TransformerMixin, BaseEstimator):
         return length
 
     def _take(self, tokenizer: Any) -> None:
-        tokenizer.no_padding()
-        try:
-            tokenizer.enable_truncation(self.length_)
-            tokenizer.encode("")
-        except Exception as error:  # of the Rust library: no class of its own
+        n_special = tokenizer.num_special_tokens_to_add(is_pair=False)
+        if self.length_ <= n_special:
             raise InputError(
-                f"max_length={self.length_} leaves no room beside the special tokens of "
-                f"{self.encoder!r} ({error}); give a larger one"
-            ) from error
+                f"max_length={self.length_} leaves no room beside the {n_special} special tokens "
+                f"of {str(self.encoder)!r}; give a larger one"
+            )
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.length_)
         self.tokenizer_ = tokenizer
 
 

@@ -60,7 +60,6 @@ from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import (
     EncoderConfig,
-    EncoderPlan,
     JointModel,
     LinearModel,
     RuleModel,
@@ -69,6 +68,7 @@ from spear_amal.models import (
     check_kind,
     n_parameters,
 )
+from spear_amal.models.encoder_model import EncoderPlan
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed

@@ -10,7 +10,8 @@ from spear_amal.data.table_features import FeaturesLike, parse_features
 from spear_amal.data.token_features import TokenFeatures
 from spear_amal.data.transformer_folders import find_transformer
 from spear_amal.errors import InputError
-from spear_amal.models import EncoderConfig, EncoderModel, EncoderPlan, check_tokens, encoder_name
+from spear_amal.models.encoder_config import EncoderConfig, encoder_name
+from spear_amal.models.encoder_model import EncoderModel, EncoderPlan, check_tokens
 
 #: Features where nothing is said: an encoder has its own.
 USUAL_FEATURES = "tfidf"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,6 +149,14 @@ def _as_file_error(source: object) -> Iterator[None]:
         raise FileFormatError(f"no encoder can be made of {source}: {error}") from error
 
 
+@contextmanager
+def _without_future_warnings() -> Iterator[None]:
+    """Leave out what the libraries say of names that newer versions of each other rename."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
     """Return what a configuration holds that makes the model, without other code and types."""
     return {name: v for name, v in config.items() if name not in (*_UNUSED, "dtype", "torch_dtype")}
@@ -204,7 +213,8 @@ class EncoderModel(nn.Module):
             if self.options.lora_rank and with_updates:
                 self.body = _with_updates(self.body, self.options, self._trained_layers)
         if self.options.gradient_checkpointing:
-            self.body.gradient_checkpointing_enable({"use_reentrant": False})
+            with _without_future_warnings():
+                self.body.gradient_checkpointing_enable({"use_reentrant": False})
         self.padding = int(self.body.config.pad_token_id or 0)
         self.head = Affine(plan.width, n_classes, generator)
 
@@ -280,7 +290,8 @@ class EncoderModel(nn.Module):
     def merge(self) -> None:
         """Add low-rank updates to the weights, in place: the package peft is not needed after."""
         if hasattr(self.body, "merge_and_unload"):
-            self.body = self.body.merge_and_unload()
+            with _without_future_warnings():
+                self.body = self.body.merge_and_unload()
 
 
 def _pool(states: Tensor, seen: Tensor, lengths: Tensor, pooling: str) -> Tensor:
@@ -346,7 +357,8 @@ def _with_updates(body: nn.Module, options: EncoderConfig, layers: list[str]) ->
     rank = int(options.lora_rank)
     alpha = 2 * rank if options.lora_alpha is None else options.lora_alpha
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, lora_dropout=0.0)
-    return get_peft_model(body, config)
+    with _without_future_warnings():
+        return get_peft_model(body, config)
 
 
 def check_tokens(x: Any, plan: EncoderPlan) -> None:

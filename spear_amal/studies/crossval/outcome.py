@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal.models.encoder_config import EncoderConfig, encoder_name
 from spear_amal.studies.crossval.intervals import (
     Interval,
     fold_overlap,
@@ -23,6 +24,7 @@ from spear_amal.studies.crossval.table import ComparedTable
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN, RulesVerdict
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import RunRow
+from spear_amal.training import TrainerConfig
 from spear_amal.votes.class_set import ClassNames
 
 PLAINEST = "majority"  # of the methods with rules; judged where there is no other
@@ -38,7 +40,12 @@ def fair_rival(spec: MethodSpec) -> MethodSpec:
     """
     settled = spec.settled
     folds = settled.get("crossfit") or settled.get("crossfit_weights")
-    return parse_method(f"only-lv:crossfit={folds}" if folds else "only-lv")
+    rival = parse_method(f"only-lv:crossfit={folds}" if folds else "only-lv")
+    if encoder_name(settled.get("feature_model")) is None:
+        return rival
+    # An encoder that is fine-tuned is compared with the same one, fine-tuned in the same way.
+    shared = {"feature_model", *EncoderConfig().get_params(), *TrainerConfig().get_params()}
+    return rival.changed(**{name: v for name, v in spec.options.items() if name in shared})
 
 
 def judged_method(specs: Sequence[MethodSpec]) -> MethodSpec | None:
