@@ -1,4 +1,4 @@
-"""The table of encoders: runs are kept line by line, a cut-off one is made again, means are paired."""
+"""The table of encoders: runs are kept line by line, one cut off is made again, gains are paired."""
 
 import json
 import sys
