@@ -1,4 +1,4 @@
-"""The table of encoders: runs are kept line by line, one cut off is made again, gains are paired."""
+"""The table of encoders: runs are kept line by line, and gains are paired by seed."""
 
 import json
 import sys
@@ -37,7 +37,12 @@ def test_a_line_that_was_cut_off_is_made_again(runs):
 
 def test_runs_are_made_seed_by_seed():
     options = Namespace(
-        protocol="random", seeds=2, corpus=["sms"], features=["frozen", "tfidf"], method=["amal"]
+        protocol="random",
+        first_seed=0,
+        seeds=2,
+        corpus=["sms"],
+        features=["frozen", "tfidf"],
+        method=["amal"],
     )
     assert [key[2:] for key in benchmark.wanted_runs(options)] == [
         *(("frozen", "amal", 0), ("tfidf", "amal", 0)),
@@ -49,10 +54,14 @@ def test_tables_have_means_and_paired_gains(runs, tmp_path):
     frame = benchmark.frame_of(benchmark.read_runs(runs))
     cells = benchmark.table(frame)
     assert cells.loc["amal", "tfidf"].startswith("60.0 (")
-    assert cells.loc["amal", "frozen"] == "70.0 (70.0 to 70.0, 3 seeds)"
+    assert cells.loc["amal", "frozen"] == "70.0 (70.0 to 70.0, n=3)"
     assert cells.loc["spear", "tfidf"] == ""
     gain = benchmark.gains(frame)
     assert gain.loc["amal", "frozen"].startswith("+10.0 (+0.0")
+    assert cells.loc["spear", "frozen"] == "90.0 (no interval, n=1)"
+    over = benchmark.gains_of_method(frame, "spear")
+    assert over.loc["amal", "frozen"] == "+20.0 (no interval, n=1)"
+    assert benchmark.gains(frame[frame["features"] == "frozen"]).empty
     assert "| `amal` | +10.0" in benchmark.markdown(gain)
     benchmark.write_scores(tmp_path / "scores.json", frame)
     scores = json.loads((tmp_path / "scores.json").read_text())
