@@ -82,6 +82,17 @@ def test_each_model_goes_on_from_the_one_with_the_same_v(data, plans, strategy, 
         assert model.weights_["contrast"].dropna().eq(1).all()  # the last layer has no part in it
 
 
+def test_a_look_ahead_through_the_network_weighs_the_contrast(data):
+    options = {"warmup": 0, "refresh_every": 1, "look_ahead": "network"}
+    model = fitted(data, mixer="amal", mixer_options=options, feature_model="mlp", max_epochs=3)
+    assert model.weights_["contrast"].std() > 0
+
+
+def test_pseudo_labels_are_not_made_in_lock_step(data):
+    model = fitted(data, fit_strategy="crossfit")
+    assert model.training_path_ == "alone"
+
+
 def test_the_models_of_weak_labels_are_not_changed(data, plans):
     fitted(data, lr=0.1)
     (plan, weak), (_, results) = plans
