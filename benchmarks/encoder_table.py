@@ -140,7 +140,11 @@ def gains_of_method(runs: pd.DataFrame, method: str = COSINE) -> pd.DataFrame:
     for other in [m for m in METHODS if m in scores and m != method and method in scores]:
         difference = (scores[method] - scores[other]).dropna()
         cells[other] = difference.groupby("features").agg(_gain)
-    return pd.DataFrame(cells).reindex([f for f in FEATURES if f in runs.values]).T.fillna("")
+    return (
+        pd.DataFrame(cells)
+        .reindex([f for f in FEATURES if f in set(runs["features"])])
+        .T.fillna("")
+    )
 
 
 def _gain(difference: pd.Series) -> str:
