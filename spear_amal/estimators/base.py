@@ -24,6 +24,7 @@ from spear_amal.estimators.cross_fitting import (
     FoldResult,
     SeenGold,
     fit_plan,
+    joined_history,
     weights_frame,
 )
 from spear_amal.estimators.encoders import (
@@ -474,8 +475,7 @@ class BaseSpearEstimator(FineTunesEncoders, NestedParameters, ClassifierMixin, B
         self.validation_used_ = results[0].validation_used
         self.val_score_ = float(np.mean([result.result.val_score for result in results]))
         self.best_epoch_ = [result.result.best_epoch for result in results]
-        frames = [pd.DataFrame(r.result.history).assign(member=i) for i, r in enumerate(results)]
-        self.history_ = pd.concat(frames, ignore_index=True)
+        self.history_ = joined_history(results)
         self.training_path_ = ", ".join(dict.fromkeys(result.result.path for result in results))
         self.weights_ = weights_frame(results)
         self.exponent_ = self._choose_exponent(pool, results, plan)

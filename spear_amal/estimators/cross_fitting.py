@@ -551,6 +551,12 @@ def _frozen(weights: Any, first: FoldResult, tables: TableFactory) -> Frozen:
     return Frozen(tables.own(table))
 
 
+def joined_history(members: list[FoldResult]) -> pd.DataFrame:
+    """Return one line an epoch of all members, one after another; column "member"."""
+    frames = [pd.DataFrame(m.result.history).assign(member=i) for i, m in enumerate(members)]
+    return pd.concat(frames, ignore_index=True)
+
+
 def weights_frame(members: list[FoldResult], last: bool = False) -> pd.DataFrame:
     """Weights (n, K) per row and loss, means over members; NaN where a loss did not count.
 

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, named
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, joined_history, named
 from spear_amal.estimators.label_model import LabelModelClassifier
 from spear_amal.estimators.together import Steps
 from spear_amal.estimators.validation import FitInputs, TrainingPool, make_pool
@@ -125,9 +125,10 @@ class SelfTrainedClassifier(LabelModelClassifier):
     Attributes
     ----------
     history_ : DataFrame
-        Epochs of both parts; ``part`` is "weak labels" or "self-training", and
-        ``pseudo_labelled`` the share of the training rows that had gold or a pseudo-label.
-        ``best_epoch_``, ``val_score_`` and ``weights_`` are those of the second part.
+        Epochs of the second part; ``pseudo_labelled`` is the share of the training rows that had
+        gold or a pseudo-label. ``best_epoch_``, ``val_score_`` and ``weights_`` are its as well.
+    weak_history_ : DataFrame
+        Epochs of the first part. Not in files.
 
     References
     ----------
@@ -183,8 +184,8 @@ class SelfTrainedClassifier(LabelModelClassifier):
         plan = replace(plan, make_teachers=_once_for_the_same_gold(plan.make_teachers))
         weak = yield from fit_plan(pool, _first_part(plan))
         results = yield from fit_plan(pool, self._second_part(pool, plan, weak))
-        joined = [_with_history(result, weak) for result in results]
-        self._set_fitted_attributes(pool, joined, plan)
+        self.weak_history_ = joined_history(weak)
+        self._set_fitted_attributes(pool, results, plan)
 
     def _second_part(self, pool: TrainingPool, plan: FitPlan, weak: list[FoldResult]) -> FitPlan:
         """Plan self-training from the models that learnt weak labels."""
@@ -228,12 +229,3 @@ def _once_for_the_same_gold(
         return made[key]
 
     return once
-
-
-def _with_history(result: FoldResult, weak: list[FoldResult]) -> FoldResult:
-    """Return a result with the epochs of the model that it started from before its own."""
-    before = _of_the_same_fold(weak, result.validation).result
-    history = [dict(record, part="weak labels") for record in before.history]
-    history += [dict(record, part="self-training") for record in result.result.history]
-    path = ", ".join(dict.fromkeys((before.path, result.result.path)))
-    return replace(result, result=replace(result.result, history=history, path=path))

@@ -49,12 +49,12 @@ def sharpened(log_p: Tensor, power: float = 2.0) -> Tensor:
     return (power * log_p - frequency.log()).softmax(1)
 
 
-def confidence(targets: Tensor) -> Tensor:
+def certainty(targets: Tensor) -> Tensor:
     """Compute ``1 - H(t_i) / log C`` (n,) of distributions (n, C): 0 for uniform, 1 for certain.
 
     Examples
     --------
-    >>> confidence(torch.tensor([[0.5, 0.5], [0.0, 1.0]]))
+    >>> certainty(torch.tensor([[0.5, 0.5], [0.0, 1.0]]))
     tensor([0., 1.])
     """
     entropy = -torch.xlogy(targets, targets).sum(1)
@@ -71,7 +71,7 @@ class PseudoLabels:
     power : float
         Of :func:`sharpened`.
     threshold : float
-        From 0 up to 1: rows whose :func:`confidence` is lower have no pseudo-label for now.
+        From 0 up to 1: rows whose :func:`certainty` is lower have no pseudo-label for now.
     every : int
         Epochs that pseudo-labels are kept.
     n_anchors : int
@@ -127,7 +127,7 @@ class PseudoLabels:
         log_p, unknown = logits.log_softmax(1), y < 0
         made = F.one_hot(y.clamp(min=0), log_p.shape[1]).to(log_p)
         made[unknown] = sharpened(log_p[unknown], self.power)
-        sure = confidence(made)
+        sure = certainty(made)
         sure[unknown & (sure < self.threshold)] = 0
         self.targets = log_p.new_zeros(self.n_rows, log_p.shape[1])
         self.weight = log_p.new_zeros(self.n_rows)

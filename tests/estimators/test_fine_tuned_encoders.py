@@ -17,6 +17,7 @@ from spear_amal import (
     DistilledClassifier,
     GoldClassifier,
     RuleNetworkClassifier,
+    SelfTrainedClassifier,
     SpearClassifier,
     TextClassifier,
 )
@@ -269,6 +270,7 @@ def test_spear_and_amal_learn(folder, mixer):
 
 
 def test_every_other_way_to_train_takes_tokens(folder):
+    pytest.importorskip("peft")
     x, y, votes, gold = task(folder)
     folds = GoldClassifier.from_options(
         feature_model=kind(folder), fit_strategy="crossfit", n_folds=2, n_frozen=1, **FEW
@@ -280,7 +282,11 @@ def test_every_other_way_to_train_takes_tokens(folder):
     assert student.snapshots_[2].head.out_features == 2
     rules = RuleNetworkClassifier.from_options(feature_model=kind(folder), **FEW)
     assert rules.fit(x, y, votes).models_[0].rules.of_row.in_features == H
-    for fitted in (folds, student, rules):
+    own = SelfTrainedClassifier.from_options(
+        feature_model=kind(folder), threshold=0.1, micro_batch=5, lora_rank=2, **FEW
+    ).fit(x, y, votes)
+    assert "contrast" in own.weights_
+    for fitted in (folds, student, rules, own):
         assert fitted.score(x, gold) > 0.5
 
 

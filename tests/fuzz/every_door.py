@@ -80,7 +80,8 @@ WITHOUT = {
         training.ValidationLoss studies.GridStudy
     """,
     "a loss or a part of a network without settings, reached by its name through other doors": """
-        losses.Agreement losses.GoldCrossEntropy losses.Implication losses.LabelCrossEntropy
+        losses.Agreement losses.AnchorContrast losses.PseudoLabelDivergence losses.PseudoLabels
+        losses.UniformDivergence losses.GoldCrossEntropy losses.Implication losses.LabelCrossEntropy
         losses.NoisyCrossEntropy losses.OnCovered losses.PosteriorRegularisation
         losses.PredictionEntropy losses.QualityGuide losses.RuleConsensus losses.RuleGold
         losses.RuleLikelihood losses.RuleReliability losses.SquaredNorm losses.TaskCrossEntropy

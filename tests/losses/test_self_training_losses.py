@@ -17,7 +17,7 @@ from spear_amal.losses import (
     PseudoLabels,
     UniformDivergence,
 )
-from spear_amal.losses.self_training import confidence, sharpened
+from spear_amal.losses.self_training import certainty, sharpened
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.testing import B, C, D, check_loss, example_batch
 
@@ -127,7 +127,7 @@ def test_without_a_sure_row_nothing_counts_and_nothing_breaks():
 def test_extreme_scores_give_finite_pseudo_labels():
     log_p = (torch.tensor([[1e4, 0.0], [-1e4, 0.0], [0.0, 0.0]])).log_softmax(1)
     targets = sharpened(log_p)
-    assert torch.isfinite(targets).all() and torch.isfinite(confidence(targets)).all()
+    assert torch.isfinite(targets).all() and torch.isfinite(certainty(targets)).all()
     alone = torch.tensor([[0.0, -1e4]]).log_softmax(1)  # no row is of the second class
     torch.testing.assert_close(sharpened(alone), torch.tensor([[1.0, 0.0]]))
     assert sharpened(alone[:0]).shape == (0, 2)

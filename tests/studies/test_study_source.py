@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from spear_amal.data import WrenchPart, load_corpus, write_wrench
+from spear_amal.data.encoder_backends import Encoder
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.studies import load_corpus_votes, run_study
 from spear_amal.studies.corpus_run import corpus_split, make_setup
@@ -254,6 +255,20 @@ def test_named_columns_stand_beside_texts_and_gold_is_none(source):
     with pytest.raises(InputError, match="no columns but its texts"):
         bare = source.corpus.frame[["text", "label", "part"]]
         study_features(replace(source.corpus, frame=bare), "columns")
+
+
+def test_words_and_an_encoders_vectors_stand_side_by_side(source, monkeypatch):
+    def lengths(texts):
+        return np.array([[len(text), 1.0] for text in texts])
+
+    encoder = Encoder("lengths", lambda device: lengths)
+    monkeypatch.setattr("spear_amal.data.encoders.find_encoder", lambda name: encoder)
+    monkeypatch.setattr("spear_amal.data.encoders.VectorCache.write", lambda self, vectors: None)
+    words = study_features(source.corpus, "tfidf")
+    both = study_features(source.corpus, "tfidf+encoder:lengths")
+    assert both.shape == (len(source.corpus), words.shape[1] + 2)
+    np.testing.assert_array_equal(both[:, :-2].toarray(), words.toarray())
+    np.testing.assert_allclose(np.linalg.norm(both[:, -2:].toarray(), axis=1), 1, rtol=1e-5)
 
 
 def test_wrenchs_protocol_is_not_tuned(folder):
