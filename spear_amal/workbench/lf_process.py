@@ -17,7 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -33,7 +33,7 @@ import pandas as pd
 from spear_amal.declared_lfs import make_lf
 from spear_amal.declared_lfs.project_lfs import rule_with_class
 from spear_amal.declared_lfs.rules import Rule
-from spear_amal.errors import InputError
+from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.labeling import VoteCache, load_lfs
 from spear_amal.labeling.appliers import enum_of_labels
 from spear_amal.labeling.blank_texts import has_text
@@ -46,8 +46,9 @@ from spear_amal.labeling.lf_outputs import ApplierMetadata, OutputParser
 from spear_amal.labeling.load_lfs import FreshLoader
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.user_functions import source_of
+from spear_amal.prompted_lfs import PromptedLF, spent
 from spear_amal.votes.class_set import ClassNames, ClassSet
-from spear_amal.workbench.snapshot import LFError
+from spear_amal.workbench.snapshot import Asking, LFError
 
 #: What a new process answers to a request that needs what it was never told.
 FORGOTTEN = "forgotten"
@@ -70,6 +71,7 @@ class LoadedLF:
         What it looks for, in words.
     line : int or None
     column, pattern : str or None
+    is_prompted : bool
         See :class:`~spear_amal.workbench.snapshot.LFState`.
     """
 
@@ -80,6 +82,7 @@ class LoadedLF:
     line: int | None
     column: str | None
     pattern: str | None
+    is_prompted: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,14 @@ class LFVotes(NamedTuple):
     declared : int
         Code of the class that the LF is declared to vote for, -1 for none.
     error : LFError or None
+    asking : Asking or None
+        Of an LF that asks a language model.
     """
 
     votes: np.ndarray
     declared: int
     error: LFError | None = None
+    asking: Asking | None = None
 
 
 def run_lfs(deed: str, *arguments: Any) -> Iterator[Any]:
@@ -165,20 +171,48 @@ class _LFProcess:
             tuple(dict.fromkeys(files)),
         )
 
-    def run(self, name: str) -> LFVotes | str:
+    def run(self, name: str, may_ask: bool = False) -> LFVotes | str:
         """Return the votes of an LF of the user's file."""
         if self._source is None or self._lfs is None or name not in self._lfs:
             return FORGOTTEN
-        return self._votes(self._lfs[name], ClassSet(self._classes))
+        return self._votes(self._lfs[name], ClassSet(self._classes), may_ask)
 
-    def run_rule(self, rule: Rule, classes: ClassNames | None) -> LFVotes | str:
+    def run_rule(
+        self, rule: Rule, classes: ClassNames | None, may_ask: bool = False
+    ) -> LFVotes | str:
         """Return the votes of a declared rule."""
         if self._source is None:
             return FORGOTTEN
         lf = make_lf(rule_with_class(rule, classes, "rules.toml", None))
-        return self._votes(lf, ClassSet(classes))
+        return self._votes(lf, ClassSet(classes), may_ask)
 
-    def _votes(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
+    def _votes(self, lf: LabelingFunction, classes: ClassSet, may_ask: bool) -> LFVotes:
+        if not isinstance(lf, PromptedLF):
+            return self._run(lf, classes)
+        before = spent()
+        lf.outcomes.clear()
+        try:
+            plan = self._plan(lf)
+        except Exception as error:  # a column that is not there, a folder that cannot be written
+            return LFVotes(np.full(self._n, -1, np.int16), -1, LFError(str(error)))
+        if plan.n_open and not may_ask:
+            waits = LFError("waits until you say that the model is to be asked")
+            return LFVotes(np.full(self._n, -1, np.int16), -1, waits, plan)
+        voted = self._run(lf, classes)
+        outcomes = tuple(lf.outcomes.most_common())
+        return voted._replace(
+            asking=replace(plan, n_open=0, outcomes=outcomes, spent=spent() - before)
+        )
+
+    def _plan(self, lf: PromptedLF) -> Asking:
+        """Return what an LF would have to ask; nothing is sent."""
+        source: Any = self._source
+        forecast = lf.inquiry.forecast(lf.inquiry.texts(source.batch(0, source.n)))
+        model = lf.inquiry.model
+        n_open = forecast.n_requests - forecast.n_cached
+        return Asking(f"{model.name} at {model.base_url}", n_open, forecast.cost)
+
+    def _run(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
         source: Any = self._source
         votes = np.full(self._n, -1, dtype=np.int16)
 
@@ -192,7 +226,9 @@ class _LFProcess:
             else:
                 matrix, meta = self._cache.label([lf], classes, source, None, compute)
         except Exception as error:  # of the user's code, where it does not look at one row
-            return LFVotes(votes, -1, LFError(f"{type(error).__name__}: {error}"))
+            is_told = isinstance(lf, PromptedLF) and isinstance(error, SpearAmalError)
+            said = str(error) if is_told else f"{type(error).__name__}: {error}"
+            return LFVotes(votes, -1, LFError(said))
         column = matrix.codes.tocsc()
         votes[self._places[column.indices]] = column.data.astype(np.int16) - 1
         return LFVotes(votes, declared, _error_of(lf.name, meta, self._path))
@@ -240,7 +276,8 @@ def _loaded(lf: LabelingFunction, line: int | None) -> LoadedLF:
         key, is_certain = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), False
     pattern = lf.pattern_source if isinstance(lf, TextLF) else None
     column = lf.column if isinstance(lf, TextLF) else None
-    return LoadedLF(lf.name, key, is_certain, _about(lf), line, column, pattern)
+    is_prompted = isinstance(lf, PromptedLF)
+    return LoadedLF(lf.name, key, is_certain, _about(lf), line, column, pattern, is_prompted)
 
 
 def _about(lf: LabelingFunction) -> str:
