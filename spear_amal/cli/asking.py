@@ -60,12 +60,12 @@ def asking_models(
     if not listed:
         yield
         return
-    from spear_amal.prompted_lfs import PromptedLF, at_most, spent
+    from spear_amal.prompted_lfs import PromptedLF, spending_limit, spent
 
     inquiries = {id(lf.inquiry): lf.inquiry for lf in listed if isinstance(lf, PromptedLF)}
     _announce(list(inquiries.values()), rows(), consent)
     before = spent()
-    with at_most(consent.max_cost):
+    with spending_limit(consent.max_cost):
         try:
             yield
         finally:
@@ -74,7 +74,8 @@ def asking_models(
 
 
 def _announce(inquiries: list[Inquiry], rows: RowsToAsk, consent: Consent) -> None:
-    forecasts = [i.forecast(i.texts(rows.batch), rows.n_total) for i in inquiries]
+    asked = [i.forecast(i.texts(rows.batch), rows.n_total) for i in inquiries]
+    forecasts = [forecast for forecast in asked if forecast is not None]
     calls = sum(f.n_requests - f.n_cached for f in forecasts)
     if not calls:
         return

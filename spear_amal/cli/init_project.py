@@ -12,7 +12,13 @@ from typing import Any
 
 from spear_amal.cli.console import print_result
 from spear_amal.cli.options import CliConfig, InitOptions
-from spear_amal.cli.own_project import OwnTable, class_names, lfs_file, look_at_table, relative
+from spear_amal.cli.own_project import (
+    OwnTable,
+    lfs_file,
+    look_at_table,
+    project_class_names,
+    relative,
+)
 from spear_amal.cli.prompted_section import with_prompted_lf
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
@@ -157,7 +163,7 @@ def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Pat
     without = {"test"} | ({"label_column"} if table.label_column is None else set())
     own |= {n: value for n, value in options.reading().items() if n not in own}
     settings = {name: value for name, value in (SETTINGS | own).items() if name not in without}
-    described = dict.fromkeys(class_names(table.classes), _SAY_WHAT)
+    described = dict.fromkeys(project_class_names(table.classes), _SAY_WHAT)
     return {
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),
         CliConfig.FILE: _text(settings_file(settings)),

@@ -142,7 +142,7 @@ def lfs_file(classes: Sequence[str]) -> str:
 
     Nothing is counted on labelled rows: words found there would look good on just these rows.
     """
-    names = class_names(classes)
+    names = project_class_names(classes)
     invented = names[len(classes) :]
     remark = f"\n# TODO: put your own in place of {' and '.join(invented)}." if invented else ""
     keywords = [
@@ -157,7 +157,7 @@ def lfs_file(classes: Sequence[str]) -> str:
     )
 
 
-def class_names(classes: Sequence[str]) -> tuple[str, ...]:
+def project_class_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the classes of a new project: those of the table, and made-up names up to two."""
     missing = max(0, len(_NAMES) - len(classes))
     return (*classes, *[name for name in _NAMES if name not in classes][:missing])

@@ -81,14 +81,14 @@ class ChatClient:
         check_budget(model, max_cost)
         self.model = model
         self.cache_dir = cache_dir
-        self.max_cost = max_cost
+        self._max_cost = max_cost
         self.progress = progress
         self._prepare(Clock())
 
     def _prepare(self, clock: Clock) -> None:
         model = self.model
         throttle = Throttle(model.requests_per_minute, model.tokens_per_minute, clock)
-        self._state = ClientState(model, Purse(model, self.max_cost), clock, throttle)
+        self._state = ClientState(model, Purse(model, self._max_cost), clock, throttle)
         self._said: set[str] = set()
         self._notices: list[str] = []
         self._door = LoopThread(self._open, Session.close, Session.halt)
@@ -121,6 +121,18 @@ class ChatClient:
         could, the most that a request can have cost is counted.
         """
         return self._state.purse.spent
+
+    @property
+    def max_cost(self) -> float | None:
+        """What this client may spend in all; it may be changed between calls."""
+        return self._max_cost
+
+    @max_cost.setter
+    def max_cost(self, max_cost: float | None) -> None:
+        if max_cost is not None:
+            check_not_negative("max_cost", max_cost)
+        check_budget(self.model, max_cost)
+        self._max_cost = self._state.purse.max_cost = max_cost
 
     @property
     def cache_path(self) -> Path:

@@ -162,7 +162,9 @@ class Session:
 
     # -- many -------------------------------------------------------------------------------------
 
-    async def ask(self, requests: Mapping[str, ChatRequest], tally: Tally) -> dict[str, AnswerOrFailure]:
+    async def ask(
+        self, requests: Mapping[str, ChatRequest], tally: Tally
+    ) -> dict[str, AnswerOrFailure]:
         """Return the outcomes of requests, by key.
 
         Raises

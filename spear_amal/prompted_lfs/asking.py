@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spear_amal._typing import PathLike
-from spear_amal.errors import InputError
+from spear_amal.errors import SpearAmalError
 from spear_amal.labeling.lf_outputs import StoppedError
-from spear_amal.llm import ChatAnswer, ChatClient, ChatFailure, ChatModel, ChatRequest
+from spear_amal.llm import (
+    BudgetError,
+    ChatAnswer,
+    ChatClient,
+    ChatFailure,
+    ChatModel,
+    ChatRequest,
+    ChatServerError,
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ def client_of(model: ChatModel, cache_dir: PathLike | None = None) -> ChatClient
 
 
 @contextmanager
-def at_most(max_cost: float | None) -> Iterator[None]:
-    """Let prompted LFs spend no more than that within the block, all of them together.
+def spending_limit(max_cost: float | None) -> Iterator[None]:
+    """Keep what prompted LFs spend within the block to a limit, all of them together.
 
     Parameters
     ----------
@@ -67,14 +75,17 @@ def ask(
     Raises
     ------
     StoppedError
-        If the server refuses what is asked of it: key, name of the model, parameters.
+        If the server refuses what is asked of it (key, name of the model, parameters), answers
+        cannot be kept, or a package is missing.
     BudgetError, ChatServerError
         As :meth:`~spear_amal.llm.ChatClient.ask`.
     """
-    client.max_cost = _allowed(client, max_cost)
     try:
+        client.max_cost = _allowed(client, max_cost)
         return list(client.ask(requests))
-    except InputError as error:
+    except (BudgetError, ChatServerError):
+        raise
+    except (SpearAmalError, OSError) as error:
         raise StoppedError(f"LF {lf_name!r}: {error}") from error
 
 

@@ -16,6 +16,8 @@ from spear_amal._typing import PathLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.io.guard import check_json_digest, guarded_reading, with_digest
+from spear_amal.maths.reliability import reliability_bins, reliability_gap
+from spear_amal.votes.matrix_checks import as_floats, as_vector
 
 # Strengths of the pull towards "scores are right as they are", from none to all of it.
 _PULLS = (0.1, 1.0, 10.0, 100.0, np.inf)
@@ -24,7 +26,6 @@ _FOLDS = 5
 FEWEST_VOTES = 10
 _KIND, _FORMAT = "spear-amal calibration", 1
 _EDGE = 1e-6
-_BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +131,9 @@ class Calibration:
         raw = np.asarray(scores, dtype=np.float64)
         right = np.asarray(is_right, dtype=np.float64)
         return [
-            {"after": float(after), "votes": votes, "score": score, "right": share}
+            {"after": float(after), "votes": float(votes), "score": score, "right": share}
             for after, shown in enumerate((raw, self.apply(raw)))
-            for votes, score, share in _bins(shown, right)
+            for votes, score, share in reliability_bins(shown, right)
         ]
 
 
@@ -174,27 +175,22 @@ def fit_calibration(scores: VectorLike, is_right: VectorLike) -> Calibration:
         accuracy=float(right.mean()),
         log_loss_before=float(losses[-1].mean()),
         log_loss_after=float(losses[best].mean()),
-        error_before=calibration_error(raw, right),
-        error_after=calibration_error(held_out[best], right),
+        error_before=reliability_gap(raw, right),
+        error_after=reliability_gap(held_out[best], right),
     )
 
 
-def calibration_error(scores: VectorLike, is_right: VectorLike) -> float:
-    """Return the expected calibration error: |mean score - share of right votes|, in ten bins."""
-    raw, right = _checked(scores, is_right)
-    gaps = [votes * abs(score - share) for votes, score, share in _bins(raw, right)]
-    return float(sum(gaps) / len(raw)) if len(raw) else float("nan")
-
-
 def _checked(scores: VectorLike, is_right: VectorLike) -> tuple[np.ndarray, np.ndarray]:
-    raw = np.asarray(scores, dtype=np.float64)
-    right = np.asarray(is_right, dtype=np.float64)
-    if raw.ndim != 1 or raw.shape != right.shape:
+    raw = as_floats(as_vector(scores, "scores"), "scores")
+    right = as_floats(as_vector(is_right, "is_right"), "is_right")
+    if raw.shape != right.shape:
         raise InputError(
             f"scores and is_right must have one length, found {raw.shape} and {right.shape}"
         )
     if not ((raw >= 0) & (raw <= 1)).all():
         raise InputError("scores must be in [0, 1]")
+    if not np.isin(right, (0, 1)).all():
+        raise InputError("is_right must say True or False of each vote")
     return raw, right
 
 
@@ -240,14 +236,6 @@ def _held_out(scores: np.ndarray, right: np.ndarray, pull: float) -> np.ndarray:
         out = folds == fold
         calibrated[out] = _line(scores[out], *_fit(scores[~out], right[~out], pull))
     return calibrated
-
-
-def _bins(scores: np.ndarray, right: np.ndarray) -> list[tuple[float, float, float]]:
-    numbers = np.minimum((scores * _BINS).astype(np.int64), _BINS - 1)
-    return [
-        (float(inside.sum()), float(scores[inside].mean()), float(right[inside].mean()))
-        for inside in (numbers == number for number in np.unique(numbers))
-    ]
 
 
 def _values(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,8 +86,10 @@ class Inquiry:
             [q.name, q.text, [[repr(a_class), word, about] for a_class, word, about in q.options]]
             for q in self.questions
         ]
+        # A name of the user's stands for model and place, here as where answers are kept.
+        place = getattr(model, "cache_name", None) or [model.name, model.base_url]
         return [
-            *(_FORMAT, model.name, model.base_url, model.temperature, model.seed),
+            *(_FORMAT, place, model.temperature, model.seed),
             *(self.template.text, asked, self.system, self.scores, self.rows_per_call),
         ]
 
@@ -143,8 +145,10 @@ class Inquiry:
         size = self.rows_per_call
         return [items[start : start + size] for start in range(0, len(items), size)]
 
-    def forecast(self, texts: Sequence[str | None], n_total: int | None = None) -> CostForecast:
-        """Estimate what the answers about rows will cost; nothing is sent.
+    def forecast(
+        self, texts: Sequence[str | None], n_total: int | None = None
+    ) -> CostForecast | None:
+        """Estimate what the answers about rows will cost; nothing is sent. None: they ask nothing.
 
         Parameters
         ----------
@@ -154,6 +158,8 @@ class Inquiry:
             How many rows there are in all, where `texts` are of a sample.
         """
         requests = self.requests(texts)
+        if not requests:
+            return None
         calls = None
         if n_total is not None:
             share = len(requests) / max(len(texts), 1)
@@ -161,7 +167,7 @@ class Inquiry:
         return client_of(self.model, self.cache_dir).forecast(requests, calls)
 
     def answers(self, texts: Sequence[str | None], lf_name: str) -> list[RowAnswer]:
-        """Ask about rows and return the answer about each.
+        """Return the answer about each row, asked for or kept.
 
         Raises
         ------
@@ -228,6 +234,13 @@ class _Asking:
         self._check_tokens(first)
         answers = first + self._ask(requests[1:])
         self._check_tokens(answers)
+        last = answers[-1] if answers else None
+        if isinstance(last, ChatFailure) and len(answers) > 1:
+            if all(isinstance(answer, ChatFailure) for answer in answers):
+                raise StoppedError(
+                    f"LF {self._lf_name!r}: none of {len(answers)} requests to "
+                    f"{self._inquiry.model.base_url} got an answer; the last one: {last.reason}"
+                )
         return answers
 
     def _ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | ChatFailure]:
@@ -246,7 +259,7 @@ class _Asking:
             )
 
     def _ask_singly(self, texts: Sequence[Any], answers: list[RowAnswer]) -> None:
-        """Ask once more, and alone, about rows that a joint answer left out or garbled."""
+        """Repeat alone the rows that a joint answer left out or garbled."""
         again = [row for row, answer in enumerate(answers) if _is_left_out(answer)]
         requests = [self._inquiry.request([texts[row]]) for row in again]
         for row, got in zip(again, self._ask(requests), strict=True):

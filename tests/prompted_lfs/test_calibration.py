@@ -10,7 +10,8 @@ import pytest
 from scipy.special import expit, logit
 
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
-from spear_amal.prompted_lfs import Calibration, calibration_error, fit_calibration
+from spear_amal.maths.reliability import reliability_gap
+from spear_amal.prompted_lfs import Calibration, fit_calibration
 
 
 def drawn(n: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -23,8 +24,8 @@ def drawn(n: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 def test_overconfident_scores_are_mended_on_rows_that_it_has_not_seen() -> None:
     fitted = fit_calibration(*drawn(300, sharpness=3))
     scores, right = drawn(5003, sharpness=3, seed=1)
-    assert calibration_error(fitted.apply(scores), right) < 0.04
-    assert calibration_error(scores, right) > 0.12
+    assert reliability_gap(fitted.apply(scores), right) < 0.04
+    assert reliability_gap(scores, right) > 0.12
     assert fitted.error_after < fitted.error_before
     assert fitted.log_loss_after < fitted.log_loss_before
 
@@ -32,9 +33,9 @@ def test_overconfident_scores_are_mended_on_rows_that_it_has_not_seen() -> None:
 @pytest.mark.parametrize("n", [0, 1, 9, 11, 31, 101])
 def test_few_gold_rows_do_no_harm_to_scores_that_are_right(n: int) -> None:
     test_scores, test_right = drawn(5003, sharpness=1, seed=99)
-    before = calibration_error(test_scores, test_right)
+    before = reliability_gap(test_scores, test_right)
     errors = [
-        calibration_error(fit_calibration(*drawn(n, 1, seed)).apply(test_scores), test_right)
+        reliability_gap(fit_calibration(*drawn(n, 1, seed)).apply(test_scores), test_right)
         for seed in range(5)
     ]
     assert np.mean(errors) < before + 0.02

@@ -18,7 +18,14 @@ from spear_amal.label_models import Cage
 from spear_amal.labeling import LFApplier, PandasLFApplier, ParquetLFApplier, VoteCache
 from spear_amal.labeling.hashing import lf_hash
 from spear_amal.llm import BudgetError, ChatAnswer, ChatFailure, ChatModel, ChatServerError
-from spear_amal.prompted_lfs import Question, at_most, calibrate, prompt_lf, prompt_lfs, spent
+from spear_amal.prompted_lfs import (
+    Question,
+    calibrate,
+    prompt_lf,
+    prompt_lfs,
+    spending_limit,
+    spent,
+)
 
 CLASSES = ["ham", "spam"]
 ABOUT = {"spam": "an ad", "ham": "no ad"}
@@ -250,7 +257,7 @@ def test_lfs_of_a_model_share_one_client(fake: Any) -> None:
 def test_a_limit_holds_for_all_models_together(fake: Any) -> None:
     make()("a")
     one, two = make(), make(model="n", max_cost=100)
-    with at_most(5):
+    with spending_limit(5):
         one("b")
         two("c")
         assert [client.max_cost for client in fake.made] == [6, 4]
