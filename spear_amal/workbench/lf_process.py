@@ -200,9 +200,8 @@ class _LFProcess:
             return LFVotes(np.full(self._n, -1, np.int16), -1, waits, plan)
         voted = self._run(lf, classes)
         outcomes = tuple(lf.outcomes.most_common())
-        return voted._replace(
-            asking=replace(plan, n_open=0, outcomes=outcomes, spent=spent() - before)
-        )
+        asking = replace(self._plan(lf), outcomes=outcomes, spent=spent() - before)
+        return voted._replace(asking=asking)
 
     def _plan(self, lf: PromptedLF) -> Asking:
         """Return what an LF would have to ask; nothing is sent."""

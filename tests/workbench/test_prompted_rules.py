@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from html import unescape
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -45,12 +47,14 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def server():
     with ScriptedServer(answer) as server:
+        # Processes of LFs may have another cache, so that no name may be that of another test.
+        server.model = f"little-{uuid4()}"
         yield server
 
 
 def rule_of(server, **fields):
     given = {"name": "asks", "label": "spam", "description": "wants your money", "prompt": PROMPT}
-    given |= {"model": "little", "base_url": server.url, "key_variable": "MODEL_KEY"}
+    given |= {"model": server.model, "base_url": server.url, "key_variable": "MODEL_KEY"}
     return PromptRule(**given | {"input_price": 2, "output_price": 4} | fields)
 
 
@@ -159,8 +163,8 @@ def test_lfs_of_the_users_file_wait_as_well(server, open_app, project_folder):
     path.write_text(
         path.read_text()
         + "\nfrom spear_amal.prompted_lfs import prompt_lf\n"
-        + "asks = prompt_lf('asks', 'Message: {text}', {'spam': 'wants money'}, model='little', "
-        + f"base_url={server.url!r}, score='none')\n"
+        + "asks = prompt_lf('asks', 'Message: {text}', {'spam': 'wants money'}, score='none', "
+        + f"model={server.model!r}, base_url={server.url!r})\n"
     )
     workspace = open_app(project_folder).state.workspace
     lf = idle(workspace).named("asks")
@@ -169,14 +173,15 @@ def test_lfs_of_the_users_file_wait_as_well(server, open_app, project_folder):
     assert idle(workspace).named("asks").is_active and len(server.requests) == 120
 
 
-@pytest.mark.parametrize("trouble", ["down", "refused", "no key"])
-def test_trouble_stands_beside_the_lf_and_not_the_key(
-    trouble, open_app, project_folder, monkeypatch
-):
+@pytest.mark.parametrize(
+    "trouble", ["refused", "no key", pytest.param("down", marks=pytest.mark.slow)]
+)
+def test_trouble_stands_beside_the_lf_and_not_the_key(trouble, open_app, project_folder):
     with ScriptedServer(lambda request: Fail(401, f"wrong key {KEY}")) as server:
+        server.model = f"little-{uuid4()}"
         rule = rule_of(server)
         if trouble == "no key":
-            monkeypatch.delenv("MODEL_KEY")
+            rule = rule.model_copy(update={"key_variable": "NOBODY_SET_THIS"})
         if trouble == "down":
             rule = rule.model_copy(update={"base_url": "http://127.0.0.1:9/v1"})
         workspace = open_app(project_folder).state.workspace
@@ -184,9 +189,9 @@ def test_trouble_stands_beside_the_lf_and_not_the_key(
         idle(workspace)
         workspace.ask("asks", 120)
         lf = idle(workspace).named("asks")
-    said = {"down": "127.0.0.1:9", "refused": "401", "no key": "MODEL_KEY"}[trouble]
+    said = {"down": "127.0.0.1:9", "refused": "401", "no key": "NOBODY_SET_THIS"}[trouble]
     assert said in lf.error.message and KEY not in lf.error.message
-    assert not lf.is_active
+    assert not lf.is_active and lf.asking.n_open == 120
 
 
 # -- the pages ------------------------------------------------------------------------------------
@@ -194,7 +199,7 @@ def test_trouble_stands_beside_the_lf_and_not_the_key(
 
 def form_of(server, **more):
     fields = {"kind": "prompt", "description": "wants your money", "prompt": PROMPT}
-    fields |= {"model": "little", "base_url": server.url, "label": "spam", "name": "asks"}
+    fields |= {"model": server.model, "base_url": server.url, "label": "spam", "name": "asks"}
     return fields | {"key_variable": "MODEL_KEY", "column": "text"} | more
 
 
@@ -202,7 +207,7 @@ def test_ten_rows_are_tried_when_asked_for_and_not_as_one_types(
     server, client_of, open_app, project_folder
 ):
     client = client_of(open_app(project_folder))
-    for typed in ("l", "li", "little"):
+    for typed in ("l", "li", server.model):
         page = client.post("/parts/rules/preview", data=form_of(server, model=typed))
         assert "Nothing is sent as you type" in page.text
     assert not server.requests
@@ -249,3 +254,52 @@ def test_the_list_says_what_would_be_sent_and_sends_it(server, client_of, open_a
     edited = client.get("/rules?edit=asks").text
     assert PROMPT in edited and "MODEL_KEY" in edited and KEY not in edited
     assert client.get("/rows/0").status_code == 200
+
+
+# -- in a browser ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_prompt_is_written_tried_confirmed_and_edited_in_a_browser(
+    server, serve, open_tab, project_folder, serious_findings
+):
+    tab = open_tab(serve(project_folder))
+    page = tab.page
+    page.set_default_timeout(60_000)
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    tab.go("/rules")
+    page.get_by_text("Ask a model", exact=True).click()
+    page.locator("#description").fill("wants your money")
+    page.locator("#model").fill(server.model)
+    page.locator("#base_url").fill(server.url)
+    page.locator("#input_price").fill("2")
+    page.locator("#output_price").fill("4")
+    page.locator("#rule-name").fill("asks")
+    page.locator("#editor").get_by_text("spam", exact=True).click()
+    page.get_by_text("Nothing is sent as you type").wait_for()
+    assert not server.requests
+    page.locator("#try").click()
+    page.get_by_text("110 questions to").wait_for()
+    assert len(server.requests) == N_ROWS and not serious_findings(page)
+    _pictured(page, "prompt-trial")
+    page.locator("#save").click()
+    page.locator("#ask-asks").wait_for()
+    assert len(server.requests) == N_ROWS
+    _pictured(page, "prompt-waits")
+    page.locator("#ask-asks").click()
+    page.get_by_text("voted").first.wait_for()
+    assert len(server.requests) == 120 and "110 questions" in asked[0]
+    _pictured(page, "prompt-asked")
+    page.get_by_label("Edit asks").click()
+    page.locator("#prompt").fill("Comment: {text}")
+    page.locator("#save").click()
+    page.locator("#ask-asks").wait_for()
+    assert len(server.requests) == 120
+    assert not serious_findings(page) and not tab.problems and not tab.scrolls_sideways()
+
+
+def _pictured(page, name):
+    """Keep a picture where somebody wants to look at it."""
+    if folder := os.environ.get("SPEAR_AMAL_PICTURES"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
