@@ -207,9 +207,7 @@ class _LFProcess:
         """Return what an LF would have to ask; nothing is sent."""
         source: Any = self._source
         forecast = lf.inquiry.forecast(lf.inquiry.texts(source.batch(0, source.n)))
-        model = lf.inquiry.model
-        n_open = forecast.n_requests - forecast.n_cached
-        return Asking(f"{model.name} at {model.base_url}", n_open, forecast.cost)
+        return Asking.of(lf.inquiry.model, forecast)
 
     def _run(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
         source: Any = self._source

@@ -65,7 +65,7 @@ class Trial:
 
 
 def try_rule(rule: PromptRule, snapshot: Snapshot, n_rows: int = N_ROWS) -> Trial:
-    """Ask the model of a rule about a few rows, labelled ones among them; answers are kept.
+    """Return what the model of a rule answers about a few rows, labelled ones among them.
 
     Raises
     ------
@@ -127,6 +127,4 @@ def _why_not(answer: Any) -> str:
 def _plan(lf: PromptedLF, snapshot: Snapshot, frame: Any) -> Asking:
     sample = frame.iloc[:: max(len(frame) // _SAMPLE, 1)]
     forecast = lf.inquiry.forecast(lf.inquiry.texts(sample), len(frame))
-    model = lf.inquiry.model
-    n_open = forecast.n_requests - forecast.n_cached
-    return Asking(f"{model.name} at {model.base_url}", n_open, forecast.cost)
+    return Asking.of(lf.inquiry.model, forecast)

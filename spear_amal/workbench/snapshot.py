@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.declared_lfs.rules import Rule
+from spear_amal.llm import ChatModel, CostForecast
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.workbench.random_order import RandomOrder
 
@@ -73,6 +74,14 @@ class Asking:
     cost: float | None = None
     outcomes: tuple[tuple[str, int], ...] = ()
     spent: float = 0.0
+
+    @classmethod
+    def of(cls, model: ChatModel, forecast: CostForecast | None) -> Asking:
+        """Return what a forecast says; None is one of no question at all."""
+        where = f"{model.name} at {model.base_url}"
+        if forecast is None:
+            return cls(where, 0)
+        return cls(where, forecast.n_requests - forecast.n_cached, forecast.cost)
 
     @property
     def plan(self) -> str:

@@ -190,7 +190,7 @@ def mute_lf(request: Request, sent: FormData) -> Response:
 
 
 def ask_model(request: Request, sent: FormData) -> Response:
-    """Let an LF ask its language model about all rows, as the page said that it would."""
+    """Run an LF that asks a language model on all rows, as the page said that it would."""
     workspace = workspace_of(request)
     workspace.ask(str(sent.get("name", "")), int(str(sent.get("n_open", "0")) or 0))
     snapshot = workspace.snapshot
@@ -199,7 +199,7 @@ def ask_model(request: Request, sent: FormData) -> Response:
 
 
 def try_prompt(request: Request, sent: FormData) -> Response:
-    """Ask the model of the rule in the editor about ten rows, and show what it answers."""
+    """Show what the model of the rule in the editor answers about ten rows."""
     snapshot, form = workspace_of(request).snapshot, RuleForm.of(sent)
     complaint, trial = "", None
     try:
