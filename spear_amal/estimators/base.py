@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -24,6 +25,11 @@ from spear_amal.estimators.cross_fitting import (
     SeenGold,
     fit_plan,
     weights_frame,
+)
+from spear_amal.estimators.encoders import (
+    ENCODER_PATIENCE,
+    FineTunesEncoders,
+    merge_updates,
 )
 from spear_amal.estimators.prediction import (
     OutOfFold,
@@ -52,6 +58,8 @@ from spear_amal.estimators.validation import (
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import (
+    EncoderConfig,
+    EncoderPlan,
     JointModel,
     LinearModel,
     RuleModel,
@@ -79,7 +87,7 @@ MakeRules = Callable[[SeenGold, torch.Generator], Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
+class BaseSpearEstimator(FineTunesEncoders, NestedParameters, ClassifierMixin, BaseEstimator):
     """Base of the classifiers: a subclass is its parameters and the plan that it makes of them.
 
     Override points
@@ -103,6 +111,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     feature_model: FeatureModelLike = "linear"
     hidden: Sequence[int] = (512, 512)
+    encoder: EncoderConfig | None = None
     trainer: TrainerConfig | None = None
     fit_strategy: str = "single"
     n_folds: int = 5
@@ -115,7 +124,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     random_state: RandomStateLike = 0
     verbose: int = 0
 
-    _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
+    _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig, "encoder": EncoderConfig}
     # What `fit` takes that has a value for each row of X.
     _given_by_row: ClassVar[tuple[str, ...]] = ("X", "y", "L", "sample_weight")
     # Parameters that prediction does without.
@@ -128,6 +137,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden": ["array-like"],
+        "encoder": [None, EncoderConfig],
         "trainer": [None, TrainerConfig],
         "fit_strategy": [StrOptions({"single", "refit", *CROSSFIT})],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
@@ -170,6 +180,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             )
         if self.feature_model != "linear":
             check_kind(self.feature_model)
+        self._check_encoder()
         find_device(self._options_of("trainer").device)
         trainer: TrainerConfig = self._options_of("trainer")
         if self.random_state is None and (trainer.checkpoint or trainer.distributed):
@@ -317,11 +328,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         lr, lr_rules = trainer.lr, trainer.lr_rules or lr_rules
         settled = replace(
             trainer,
-            lr=default_rate(pool.x, self.feature_model, trainer.optimiser) if lr is None else lr,
+            lr=self._default_rate(pool, trainer.optimiser) if lr is None else lr,
             lr_rules=lr_rules,
             batch_size=trainer.batch_size or batch_size or (IMAGE_BATCH if images else BATCH),
             device=find_device(trainer.device),
-            patience=self._patience if trainer.patience == "auto" else trainer.patience,
+            patience=self._usual_patience() if trainer.patience == "auto" else trainer.patience,
             milestones=tuple(int(epoch) for epoch in trainer.milestones),
             keep_epochs=tuple(int(epoch) for epoch in trainer.keep_epochs),
         )
@@ -369,11 +380,16 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     def _check_features(self, X: Any, reset: bool) -> Any:
         check = check_features_or_images if self._takes_images else check_features
-        return check(self, X, reset)
+        checked = check(self, X, reset)
+        self._check_tokens(checked, reset)
+        return checked
 
     def _config_for_fingerprint(self) -> dict[str, Any]:
         """Return as JSON what makes a run this run beside its pool: checkpoints are held to it."""
-        return serialization.fingerprint_config(self)
+        config = serialization.fingerprint_config(self)
+        if self.encoder_name is not None:
+            config["encoder_identity"] = self.encoder_plan_.identity
+        return config
 
     def _title(self) -> str:
         """Return what progress bars call the model that is trained."""
@@ -426,6 +442,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """Build the feature model; `statistics` (mean, std) normalise images."""
         if self.feature_model == "linear" and statistics is None:
             return LinearModel(self.n_features_in_, len(self.classes_), generator)
+        if self.encoder_name is not None:
+            return self._new_encoder(len(self.classes_), generator)
         return build_feature_model(
             self.feature_model,
             self.n_features_in_,
@@ -435,6 +453,16 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             input_shape=None if statistics is None else tuple(self.input_shape_),
             statistics=statistics,
         )
+
+    def _default_rate(self, pool: TrainingPool, optimiser: str) -> float:
+        """Return the learning rate where none is given."""
+        if self.encoder_name is not None:
+            return self._encoder_rate(optimiser)
+        return default_rate(pool.x, self.feature_model, optimiser)
+
+    def _usual_patience(self) -> int | None:
+        """Return the epochs without gain after which training ends, where nothing is said."""
+        return self._patience if self.encoder_name is None else ENCODER_PATIENCE
 
     def _set_fitted_attributes(
         self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
@@ -460,11 +488,17 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         }
         if self._takes_images:
             self.last_weights_ = weights_frame(results, last=True)
+        for model in self.models_:
+            merge_updates(model)
 
     def _snapshot(self, parameters: dict[str, torch.Tensor], plan: FitPlan) -> torch.nn.Module:
+        if self.encoder_name is None:
+            network = self._feature_model(self._blank_statistics())
+        else:  # as it was trained, with low-rank updates beside the weights
+            network = copy.deepcopy(self.models_[0].feature)
         # Of the run's type before its numbers go in: they would be rounded on the way.
-        network = self._feature_model(self._blank_statistics()).to(plan.device, plan.dtype)
-        network.load_state_dict(parameters)
+        network.to(plan.device, plan.dtype).load_state_dict(parameters)
+        merge_updates(network)
         return network.eval()
 
     def _choose_exponent(
@@ -620,15 +654,20 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     def _get_extra_state(self) -> dict[str, Any]:
         """Return what only this class learns beside parameters and weights, as JSON."""
-        if not self._takes_images:
-            return {}
-        return {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
+        state: dict[str, Any] = {}
+        if self._takes_images:
+            state = {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
+        if hasattr(self, "encoder_plan_"):
+            state["encoder_plan"] = asdict(self.encoder_plan_)
+        return state
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`_get_extra_state` returned; empty for a file of an earlier state."""
         if self._takes_images:
             self.input_shape_ = tuple(state["input_shape"])
             self.pixels_ = state.get("pixels")  # None in files of earlier versions
+        if "encoder_plan" in state:
+            self.encoder_plan_ = EncoderPlan(**state["encoder_plan"])
 
     def _restore_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
         """Build the model again for stored parameters and fill them in.

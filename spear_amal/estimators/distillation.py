@@ -127,7 +127,7 @@ class_weight, metric, random_state, verbose
     feature_model: ClassVar[Any] = property(lambda self: self.student)  # type: ignore[misc]
 
     _nested: ClassVar[dict[str, Any]] = {
-        "trainer": TrainerConfig,
+        **BaseSpearEstimator._nested,
         "rule_model": partial(RuleModelConfig, keep_uncovered=True),
     }
     _not_stored: ClassVar[tuple[str, ...]] = (

@@ -121,7 +121,10 @@ class_weight, metric, random_state, verbose
     fit_strategy: str = "crossfit"
     inference: str = "product"
 
-    _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig, "rule_model": RuleModelConfig}
+    _nested: ClassVar[dict[str, Any]] = {
+        **BaseSpearEstimator._nested,
+        "rule_model": RuleModelConfig,
+    }
     _uses_rules = True
     _member_classes: ClassVar[dict[str, Any]] = {
         cls.__name__: cls for cls in (GoldClassifier, LabelModelClassifier, SpearClassifier)

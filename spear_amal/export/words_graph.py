@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +25,7 @@ from spear_amal.export.letters import (
 
 #: Stands before the texts, and is cut off again: operators on texts want at least one, with a word.
 FIRST_TEXT = "aa"
+_UNCHANGED = "unchanged"  # no single letter becomes this
 # A pattern of words, and the fewest letters of one.
 _PATTERNS = {r"(?u)\b\w\w+\b": 2, r"(?u)\b\w+\b": 1}
 _ACCENTS = {None: str, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
@@ -87,20 +90,40 @@ def final_sigmas(graph: Graph, letters: str) -> Any:
 
 
 def with_letters_changed(
-    graph: Graph, texts: str, changes: dict[str, str], sigma: bool = False
+    graph: Graph,
+    texts: str,
+    changes: Mapping[str, str],
+    *,
+    sigma: bool = False,
+    special: Mapping[str, str] | None = None,
 ) -> Any:
-    """Return texts (n,) with single letters replaced; `sigma` as ``str.lower`` treats it.
+    """Return texts (n,) with single letters replaced.
 
-    Those without a letter outside ASCII to be changed are left as they are.
+    Texts without a letter that is replaced, but for capitals of ASCII made small, are left as they
+    are: :func:`small_ascii` is for those.
+
+    Parameters
+    ----------
+    graph : Graph
+    texts : value
+    changes : mapping of str to str
+        What stands for a letter.
+    sigma : bool
+        Whether the capital sigma is treated as ``str.lower`` does.
+    special : mapping of str to str, optional
+        Longer texts that are taken for one letter, and what stands for them.
     """
-    odd = class_of(one for one in changes if not one.isascii())
-    is_odd = graph.op("RegexFullMatch", texts, pattern=f"(?s).*{odd}.*")
+    special = special or {}
+    odd = class_of(one for one, made in changes.items() if not _is_small_ascii(one, made))
+    names = "|".join(re.escape(one) for one in special)
+    found = f"{odd}|{names}" if special else odd
+    is_odd = graph.op("RegexFullMatch", texts, pattern=f"(?s).*(?:{found}).*")
     odd_texts = graph.op("Compress", texts, is_odd, axis=0)
-    letters = characters_of(graph, graph.op("Concat", [FIRST_TEXT], odd_texts, axis=0))
-    unchanged = "\N{REPLACEMENT CHARACTER}"
-    table = {one: made for one, made in changes.items() if one != unchanged}
-    made = graph.encode(letters, table, unchanged)
-    made = graph.op("Where", graph.op("Equal", made, [unchanged]), letters, made)
+    odd_texts = graph.op("Concat", [FIRST_TEXT], odd_texts, axis=0)
+    pattern = f"(?s){names}|."
+    letters = matches(graph, odd_texts, pattern) if special else characters_of(graph, odd_texts)
+    made = graph.encode(letters, {**changes, **special}, _UNCHANGED)
+    made = graph.op("Where", graph.op("Equal", made, [_UNCHANGED]), letters, made)
     if sigma:
         made = graph.op("Where", final_sigmas(graph, letters), [FINAL_SIGMA], made)
     both = graph.op("Concat", texts, joined(graph, made), axis=0)
@@ -111,6 +134,18 @@ def with_letters_changed(
     return graph.op("Gather", both, places)
 
 
+def small_ascii(graph: Graph, texts: str) -> Any:
+    """Return texts (n,) with the capitals of ASCII made small."""
+    # The locale that is everywhere, which knows ASCII alone.
+    return graph.op(
+        "StringNormalizer", texts, case_change_action="LOWER", locale="C", is_case_sensitive=1
+    )
+
+
+def _is_small_ascii(one: str, made: str) -> bool:
+    return one.isascii() and one.isupper() and made == one.lower()
+
+
 def normal_texts(graph: Graph, texts: str, lowercase: bool, strip_accents: str | None) -> Any:
     """Return texts (n,) in small letters, without accents, or both."""
     if strip_accents not in _ACCENTS:
@@ -118,13 +153,8 @@ def normal_texts(graph: Graph, texts: str, lowercase: bool, strip_accents: str |
     strip = _ACCENTS[strip_accents]
     changes = changed_by(lambda one: strip(one.lower() if lowercase else one))
     if any(not one.isascii() for one in changes):
-        texts = with_letters_changed(graph, texts, changes, lowercase)
-    if not lowercase:
-        return texts
-    # The locale that is everywhere, which knows ASCII alone.
-    return graph.op(
-        "StringNormalizer", texts, case_change_action="LOWER", locale="C", is_case_sensitive=1
-    )
+        texts = with_letters_changed(graph, texts, changes, sigma=lowercase)
+    return small_ascii(graph, texts) if lowercase else texts
 
 
 def packed_rows(graph: Graph, rows: str, n_rows: str, values: str, fill: Any) -> tuple[Any, ...]:

@@ -5,6 +5,8 @@ from spear_amal.models.cage import RuleModel
 from spear_amal.models.conv_base import Network
 from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
+from spear_amal.models.encoder_config import EncoderConfig, encoder_name
+from spear_amal.models.encoder_model import EncoderModel, EncoderPlan, check_tokens
 from spear_amal.models.feature_model import MLP, Affine, JointModel, LinearModel
 from spear_amal.models.image_model import ImageModel, channel_statistics
 from spear_amal.models.multi_task import MultiTask
@@ -28,6 +30,9 @@ __all__ = [
     "ConvNet",
     "ConvNet4",
     "DenseNet",
+    "EncoderConfig",
+    "EncoderModel",
+    "EncoderPlan",
     "FeatureAdapter",
     "ImageModel",
     "JointModel",
@@ -43,7 +48,9 @@ __all__ = [
     "channel_statistics",
     "check_kind",
     "check_network",
+    "check_tokens",
     "compression_ratio",
+    "encoder_name",
     "is_network",
     "n_parameters",
     "network_names",

@@ -18,6 +18,7 @@ from spear_amal.errors import InputError
 from spear_amal.models.adapter import FeatureAdapter
 from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
+from spear_amal.models.encoder_config import encoder_name
 from spear_amal.models.feature_model import MLP, LinearModel
 from spear_amal.models.image_model import ImageModel
 from spear_amal.models.resnet import ResNet
@@ -179,18 +180,19 @@ def compression_ratio(teacher: nn.Module, student: nn.Module) -> float:
 
 PLAIN = ("linear", "mlp")
 FeatureFactory = Callable[[Any, int], nn.Module]
-# "linear", "mlp", the name of a network, a module or a function that makes one.
+# "linear", "mlp", "encoder:NAME", the name of a network, a module or a function that makes one.
 FeatureModelLike: TypeAlias = str | nn.Module | FeatureFactory
 
 
 def check_kind(kind: object, argument: str = "feature_model") -> None:
     """Raise InputError for what :func:`build_feature_model` cannot make a feature model of."""
-    known = kind in PLAIN or is_network(kind) if isinstance(kind, str) else callable(kind)
+    named = kind in PLAIN or is_network(kind) or encoder_name(kind) is not None
+    known = named if isinstance(kind, str) else callable(kind)
     if not known:
         why = f"; {unknown_network(kind)}" if isinstance(kind, str) else ""
         raise InputError(
-            f"{argument} must be 'linear', 'mlp', the name of a network or a module, found "
-            f"{kind!r}{why}"
+            f"{argument} must be 'linear', 'mlp', 'encoder:NAME', the name of a network or a "
+            f"module, found {kind!r}{why}"
         )
 
 

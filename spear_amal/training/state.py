@@ -15,7 +15,7 @@ from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
-from spear_amal.models import JointModel
+from spear_amal.models import EncoderModel, JointModel
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
@@ -24,6 +24,7 @@ from spear_amal.training.objective import make_scaler
 from spear_amal.warn_once import ShownTexts
 
 if TYPE_CHECKING:
+    from spear_amal.losses import PseudoLabels
     from spear_amal.training.config import TrainerConfig
 
 
@@ -83,7 +84,7 @@ GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
 
 @dataclass
 class RunState:
-    """Model, optimiser, mixer, random state, best epoch and history of one run."""
+    """Model, optimiser, mixer, pseudo-labels, random state, best epoch and history of one run."""
 
     model: JointModel
     mixer: Mixer
@@ -92,6 +93,7 @@ class RunState:
     groups: torch.Generator  # apart from `order`: whether weights are refreshed moves no batch
     fingerprint: str
     scaler: torch.amp.GradScaler
+    pseudo_labels: PseudoLabels | None = None
     selection: Selection = field(default_factory=Selection)
     best: Parts = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
@@ -104,7 +106,13 @@ class RunState:
 
     @classmethod
     def begin(
-        cls, model: JointModel, mixer: Mixer, settings: TrainerConfig, seed: int, fingerprint: str
+        cls,
+        model: JointModel,
+        mixer: Mixer,
+        settings: TrainerConfig,
+        seed: int,
+        fingerprint: str,
+        pseudo_labels: PseudoLabels | None = None,
     ) -> RunState:
         """Start afresh."""
         return cls(
@@ -115,6 +123,7 @@ class RunState:
             groups=torch.Generator().manual_seed(seed + GROUP_STREAM),
             fingerprint=fingerprint,
             scaler=make_scaler(settings.precision),
+            pseudo_labels=pseudo_labels,
         )
 
     def keep_best(self) -> None:
@@ -269,25 +278,28 @@ LR, LR_RULES = 1e-2, 1e-2  # where none is given; estimators choose by the data
 def make_optimiser(model: JointModel, settings: TrainerConfig) -> Optimiser:
     """Adam or SGD with one rate for the feature model and one for the rule model."""
     rules = None if model.rules is None else list(model.rules.parameters())
-    return optimiser_of(list(model.feature.parameters()), rules, settings)
+    if isinstance(model.feature, EncoderModel):
+        return optimiser_of(model.feature.rate_groups(), rules, settings)
+    return optimiser_of([(1.0, list(model.feature.parameters()))], rules, settings)
 
 
 def optimiser_of(
-    feature: Sequence[torch.Tensor],
+    feature: Sequence[tuple[float, Sequence[torch.Tensor]]],
     rules: Sequence[torch.Tensor] | None,
     settings: TrainerConfig,
 ) -> Optimiser:
-    """Adam or SGD for the parameters of a feature model and, where there are any, of rules."""
+    """Adam or SGD for the parameters of a feature model and, where there are any, of rules.
+
+    Those of the feature model come in groups, each with its multiple of the learning rate.
+    """
+    rate = settings.lr_scale * (LR if settings.lr is None else settings.lr)
     groups: list[dict[str, Any]] = [
-        {
-            "params": feature,
-            "lr": settings.lr_scale * (LR if settings.lr is None else settings.lr),
-            "weight_decay": settings.weight_decay,
-        }
+        {"params": params, "lr": factor * rate, "weight_decay": settings.weight_decay}
+        for factor, params in feature
     ]
     if rules is not None:
-        rate = LR_RULES if settings.lr_rules is None else settings.lr_rules
-        groups.append({"params": rules, "lr": rate})
+        of_rules = LR_RULES if settings.lr_rules is None else settings.lr_rules
+        groups.append({"params": rules, "lr": of_rules})
     for group in groups:
         group["full_lr"] = group["lr"]
     if settings.optimiser == "sgd":

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 import spear_amal
+from spear_amal.data.token_features import TokenFeatures
 from spear_amal.errors import InputError
+from spear_amal.estimators.encoders import tokens_of
 from spear_amal.estimators.together import Steps, Stopwatch, steps_of
 from spear_amal.studies.crossval.folds import (
     classes_in_training,
@@ -192,7 +194,8 @@ def run_fold(
         rows), and the "seconds" and the "path" of the training.
     """
     table, watch = fold.table, Stopwatch()
-    training, held_out, (x_train, x_validation, x_held_out) = _with_features(fold)
+    tokens = tokens_of(spec.make())
+    training, held_out, (x_train, x_validation, x_held_out) = _with_features(fold, tokens)
     if labelled is not None:
         training = training.with_gold_of(labelled[fold.kept])
     fit = fit_rows(spec, training, x_train, x_validation, seed, metric, settings)
@@ -260,18 +263,22 @@ def fit_rows(
     return (yield from steps_of(estimator, {"X": x, "y": y, **given}))
 
 
-# All methods are trained on one fold before the next.
-@functools.lru_cache(maxsize=1)
+# All methods are trained on one fold before the next; those that fine-tune encoders have features
+# of their own.
+@functools.lru_cache(maxsize=2)
 def _with_features(
-    fold: HeldOutFold,
+    fold: HeldOutFold, tokens: tuple[str, int | None] | None
 ) -> tuple[ComparedTable, TableRows, tuple[Any, Any, Any]]:
     """Return both parts of a fold, and features of training, validation (or None) and held out."""
     training, held_out = fold.parts()
-    return training, held_out, _features(fold.table, training, held_out)
+    return training, held_out, _features(fold.table, training, held_out, tokens)
 
 
 def _features(
-    table: ComparedTable, training: ComparedTable, held_out: TableRows
+    table: ComparedTable,
+    training: ComparedTable,
+    held_out: TableRows,
+    tokens: tuple[str, int | None] | None,
 ) -> tuple[Any, Any, Any]:
     validation = training.validation
     if table.new_features is None:
@@ -281,6 +288,8 @@ def _features(
             held_out.inputs,
         )
     made, n = table.new_features(), len(training.rows)
+    if tokens is not None:
+        made.set_params(features=TokenFeatures(*tokens))
     if validation is None:
         return made.fit_transform(training.rows.inputs), None, made.transform(held_out.inputs)
     x = made.fit_transform(training.rows.joined(validation))
