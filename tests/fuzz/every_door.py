@@ -107,6 +107,9 @@ WITHOUT = {
         estimators.PooledClassifier spear_amal.PooledClassifier estimators.distilled
         estimators.fit_together
     """,
+    "it makes an LF that asks a server, of words that prompt_lf is given": """
+        declared_lfs.PromptRule
+    """,
     "it predicts batches of a file by what has doors: read_table and TextClassifier": """
         spear_amal.predict_stream
     """,

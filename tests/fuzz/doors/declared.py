@@ -7,7 +7,6 @@ from values import mostly, mutated, odd, small_odd, texts
 
 from spear_amal.declared_lfs import (
     KeywordRule,
-    PromptRule,
     RegexRule,
     RulesFile,
     SimilarRule,
@@ -53,19 +52,11 @@ def fields(draw):
     *("declared_lfs.rule_from_fields", "declared_lfs.make_lf", "declared_lfs.describe"),
     *("declared_lfs.change_rules", "declared_lfs.read_rules_file", "declared_lfs.RulesFile"),
     *("declared_lfs.rules_version", "declared_lfs.KeywordRule", "declared_lfs.RegexRule"),
-    *(
-        "declared_lfs.SimilarRule",
-        "declared_lfs.ThresholdRule",
-        "declared_lfs.Rule",
-        "declared_lfs.PromptRule",
-    ),
+    *("declared_lfs.SimilarRule", "declared_lfs.ThresholdRule", "declared_lfs.Rule"),
 )
 def declared_rules(draw, folder):
     rule = rule_from_fields(draw(fields()))
-    kinds = {
-        kind.__name__: kind
-        for kind in (KeywordRule, PromptRule, RegexRule, SimilarRule, ThresholdRule)
-    }
+    kinds = {kind.__name__: kind for kind in (KeywordRule, RegexRule, SimilarRule, ThresholdRule)}
     assert kinds[type(rule).__name__](**rule.model_dump()) == rule and describe(rule)
     path = folder / "rules.toml"
     muted = draw(st.frozensets(texts.filter(_encodes), max_size=2))
