@@ -31,6 +31,7 @@ _TOO_LONG = chr(_PRIVATE + 0x800)
 # Nodes of the tree: the beginnings of a word's first token, and of a later one.
 _FIRST, _LATER = 1, 2
 NOTHING = -1
+_AS_IT_IS = {"padding": None, "truncation": None}  # of a tokenizer that is asked about characters
 _BLOCK = 128  # characters that are asked about at once, most of them parts of words
 
 
@@ -51,6 +52,7 @@ class WordPieceGraph:
 
     def __init__(self, tokenizer: Any, max_length: int) -> None:
         content = json.loads(tokenizer.to_str())
+        tokenizer = type(tokenizer).from_str(json.dumps(content | _AS_IT_IS))
         kinds = [(content[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer")]
         model = content["model"]
         if [*kinds, model.get("type")] != ["BertNormalizer", "BertPreTokenizer", "WordPiece"]:
