@@ -23,11 +23,13 @@ if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while th
         ReweightedClassifier,
         RuleModelConfig,
         RuleNetworkClassifier,
+        SelfTrainedClassifier,
         SingleModelClassifier,
         SpearClassifier,
         distiller,
     )
     from spear_amal.loop import LossMixer
+    from spear_amal.streamed_predictions import predict_stream
     from spear_amal.text_classifier import TextClassifier
     from spear_amal.training import TrainerConfig
     from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -43,11 +45,13 @@ _LAZY = {
         "ReweightedClassifier",
         "RuleModelConfig",
         "RuleNetworkClassifier",
+        "SelfTrainedClassifier",
         "SingleModelClassifier",
         "SpearClassifier",
         "distiller",
     ),
     "loop": ("LossMixer",),
+    "streamed_predictions": ("predict_stream",),
     "text_classifier": ("TextClassifier",),
     "training": ("TrainerConfig",),
     "votes.label_matrix": ("ABSTAIN", "LabelMatrix"),
@@ -67,11 +71,13 @@ __all__ = [
     "ReweightedClassifier",
     "RuleModelConfig",
     "RuleNetworkClassifier",
+    "SelfTrainedClassifier",
     "SingleModelClassifier",
     "SpearClassifier",
     "TextClassifier",
     "TrainerConfig",
     "distiller",
+    "predict_stream",
 ]
 
 

@@ -103,15 +103,17 @@ def example_batch(n: int = B, n_labelled: int = 3, seed: int = 0) -> tuple[Outpu
     answers = {name: TaskAnswer(normal(*shape).requires_grad_()) for name, shape in shapes.items()}
     answers["rotation"] = TaskAnswer(answers["rotation"].values, torch.arange(n) % 4)
     norm = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    return Outputs(logits, batch.x, rules, odds, views, teacher_views, answers, norm), batch
+    hidden = normal(n, D).requires_grad_()
+    return Outputs(logits, hidden, rules, odds, views, teacher_views, answers, norm), batch
 
 
 def answers_of(outputs: Outputs) -> list[Tensor]:
     """Return all outputs of a model that a loss by row may depend on."""
     views: Any = outputs.views
     answers = [answer.values for answer in (outputs.tasks or {}).values()]
-    own_outputs = [outputs.logits, outputs.rule_logits, outputs.reliability, views.logits]
-    return [part for part in (*own_outputs, views.projected, *answers) if part is not None]
+    own_outputs = [outputs.logits, outputs.hidden, outputs.rule_logits, outputs.reliability]
+    parts = (*own_outputs, views.logits, views.projected, *answers)
+    return [part for part in parts if part is not None]
 
 
 def check_loss(loss: Component, *, by_row: bool = True) -> None:

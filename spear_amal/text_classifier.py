@@ -19,6 +19,7 @@ from spear_amal.data import ids_of, read_table, require_columns
 from spear_amal.data.read_rows import check_learnt, for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
+from spear_amal.declared_lfs import read_rules_file
 from spear_amal.declared_lfs.classes_of_lfs import LFsLike, applier_of, files_of_lfs
 from spear_amal.errors import InputError
 from spear_amal.estimators.encoders import features_for
@@ -30,7 +31,9 @@ from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.studies.method_needs import method_for
 from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
+from spear_amal.training_record import training_record
 from spear_amal.training_rows import (
+    DataOrigin,
     TrainingData,
     VotesOfRows,
     label_texts,
@@ -215,7 +218,21 @@ class TextClassifier(BaseEstimator):
             raise InputError("give lfs or votes, not both")
         if votes is not None and validation is not None and validation_votes is None:
             raise InputError("votes of the validation rows are missing: give validation_votes")
-        return training_data(frames, matrices, text, label, id, classes)
+        data = training_data(frames, matrices, text, label, id, classes)
+        used = lfs if spec.method.uses_votes and votes is None else None
+        return replace(data, origin=self._origin(frame, validation, used))
+
+    def _origin(self, frame: Any, validation: Any, lfs: LFsLike | None) -> DataOrigin:
+        """Return where rows and votes come from, as `read_data` was told."""
+        files = [("data", path) for path in _paths_of(frame)]
+        files += [("validation", path) for path in _paths_of(validation)]
+        if lfs is None:
+            return DataOrigin(tuple(files))
+        python, rules = files_of_lfs(lfs) or (None, None)
+        roles = {"lfs": python, "rules": rules}
+        files += [(role, path) for role, path in roles.items() if path is not None]
+        muted = () if rules is None else tuple(sorted(read_rules_file(rules).muted))
+        return DataOrigin(tuple(files), self.applier_.lfs, muted)
 
     def fit_data(self, data: TrainingData, sample_weight: np.ndarray | None = None) -> Self:
         """Train on rows that were read already; arguments and errors as for :meth:`fit`.
@@ -248,6 +265,7 @@ class TextClassifier(BaseEstimator):
                 method=spec.text,
                 row_ids=None if data.id_column is None else index_ids(train.frame),
                 gold_digests=_gold_digests(data),
+                record=training_record(data, features.features, features.columns, self.max_epochs),
             )
         )
         self.training_data_ = data
@@ -654,6 +672,13 @@ def _are_paths(rows: Any) -> bool:
             "put a single text in a list"
         ) from error
     return True
+
+
+def _paths_of(table: Any) -> list[PathLike]:
+    """Return the paths that a table was named by; none for a frame."""
+    if isinstance(table, str | os.PathLike):
+        return [table]
+    return list(table) if isinstance(table, list | tuple) else []
 
 
 def _as_list(rows: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from spear_amal.data.table_features import TableFeatures
 from spear_amal.errors import FileFormatError
 from spear_amal.estimators import serialization
 from spear_amal.io.guard import guarded_reading
+from spear_amal.training_record import TrainingRecord
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.row_ids import as_row_ids
 
@@ -43,6 +44,8 @@ class TextModelParts:
         Digests of the texts of labelled rows; empty where texts were no features.
     estimate : dict or None
         What is to be expected on new rows, as ``train`` estimated it.
+    record : TrainingRecord or None
+        What it was trained on; None in files of earlier versions.
     """
 
     estimator: Any
@@ -56,6 +59,7 @@ class TextModelParts:
     row_ids: np.ndarray | None = None
     gold_digests: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     estimate: dict[str, Any] | None = None
+    record: TrainingRecord | None = None
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write everything into one file; errors as for :meth:`TextClassifier.save`."""
@@ -73,6 +77,7 @@ class TextModelParts:
             "features": given if isinstance(given, str) else None,
             "feature_settings": content["settings"],
             "estimate": self.estimate,
+            "record": None if self.record is None else self.record.as_json(),
         }
         tensors = {name: torch.tensor(array) for name, array in content["arrays"].items()}
         if self.row_ids is not None:
@@ -107,6 +112,7 @@ class TextModelParts:
                 row_ids=_row_ids(stored),
                 gold_digests=_gold_digests(stored),
                 estimate=extra.get("estimate"),
+                record=_record(extra),
             )
 
 
@@ -121,6 +127,11 @@ def _features(stored: serialization.StoredModel) -> TableFeatures:
     features = TableFeatures.from_arrays(content, extra["text_column"])
     features.features = extra.get("features") or features.features
     return features
+
+
+def _record(extra: dict[str, Any]) -> TrainingRecord | None:
+    content = extra.get("record")
+    return None if content is None else TrainingRecord.from_json(content)
 
 
 def _row_ids(stored: serialization.StoredModel) -> np.ndarray | None:

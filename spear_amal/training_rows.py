@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from spear_amal._typing import PathLike
+from spear_amal._typing import NamedFunction, PathLike
 from spear_amal.data import ids_of, read_rows
 from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.read_table import require_columns
@@ -55,6 +55,28 @@ class LabelledTable:
 
 
 @dataclass(frozen=True)
+class DataOrigin:
+    """Where training rows come from, as far as it is known.
+
+    Attributes
+    ----------
+    files : tuple of (str, path)
+        Files with what they are: "data", "gold", "validation", "test", "lfs" or "rules".
+    lfs : tuple of LFs
+        Those behind the votes.
+    muted : tuple of str
+        Names of LFs that were left out.
+    drawn : mapping of str to int
+        How labelled rows came up: "random", ..
+    """
+
+    files: tuple[tuple[str, PathLike], ...] = ()
+    lfs: tuple[NamedFunction, ...] = ()
+    muted: tuple[str, ...] = ()
+    drawn: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """What a classifier of texts is trained on.
 
@@ -68,6 +90,7 @@ class TrainingData:
     text_column, label_column, id_column : str or None
     name : str
         What messages call the training rows.
+    origin : DataOrigin
     """
 
     train: LabelledTable
@@ -77,6 +100,7 @@ class TrainingData:
     label_column: str | None = "label"
     id_column: str | None = None
     name: str = "the table"
+    origin: DataOrigin = DataOrigin()
 
     @property
     def tables(self) -> list[LabelledTable]:

@@ -167,6 +167,7 @@ EXPECTED = {
         "scored only by models that never saw it: 5 folds",
         "The rules add|Too early to say",
     ],
+    "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL \\+ rules, 5 folds +0"],

@@ -27,7 +27,7 @@ PACKAGE = Path(spear_amal.__file__).parent
 PRIVATE = {
     "sklearn.utils._param_validation": "params.py",
     "re._parser": "labeling/required_literals.py",
-    "re._compiler": "workbench/patterns.py",
+    "re._compiler": "labeling/re2_patterns.py",
     "joblib.externals": "labeling/worker_pool.py",
     "torch.nn.modules.batchnorm._BatchNorm": "models/feature_model.py",
     "torch._dynamo": "training/objective.py",

@@ -17,6 +17,7 @@ from spear_amal.estimators import (
     ReweightedClassifier,
     RotationDistiller,
     RuleNetworkClassifier,
+    SelfTrainedClassifier,
     SpearClassifier,
 )
 from spear_amal.labeling import votes_test
@@ -31,6 +32,7 @@ ESTIMATORS = [
     SpearClassifier(trainer=T, feature_model="mlp", hidden=(5,)),
     LabelModelClassifier(trainer=T, feature_model="mlp", hidden=(5,)),
     ReweightedClassifier(trainer=T, feature_model="mlp", hidden=(5,)),
+    SelfTrainedClassifier(trainer=T, feature_model="mlp", hidden=(5,)),
     RuleNetworkClassifier(trainer=T, inference="feature", feature_model="mlp", hidden=(5,)),
     DistilledClassifier("mlp:5", ["mlp:7"], trainer=T),
     AuxiliaryClassifier("mlp:5", ["l2"], trainer=T),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.cli.asking import Consent, RowsToAsk, asking_models
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import ApplyOptions, CliConfig
@@ -21,6 +23,7 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays
 from spear_amal.labeling import GRADES, ParquetLFApplier, VotesTest, votes_test
 from spear_amal.labeling.parquet_applier import meta_of
+from spear_amal.labeling.parquet_files import source_files
 from spear_amal.labeling.row_digests import row_digests
 from spear_amal.labeling.voted_folders import has_texts, have_column, mark_folder
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
@@ -31,6 +34,8 @@ from spear_amal.votes.voted_rows import VotedRows
 
 __all__ = ["apply", "gold_of", "grades_in_words", "show_lfs"]
 
+# Rows of a large table by which the cost of asking a language model is told.
+_SAMPLED = 1000
 # In a file of votes: made by the command, which may replace it.
 _MARK = "written_by_apply"
 
@@ -86,8 +91,9 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     text_column = options.text_column if is_there else None
     applier = ParquetLFApplier(loaded.lfs, loaded.classes, text_column)
     earlier = _content(folder / MANIFEST) if has_texts(folder) else None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.filterwarnings("ignore", "LFs failed")  # printed below
+        stack.enter_context(asking_models(loaded.lfs, lambda: _sample(data), Consent.of(options)))
         votes = applier.apply(
             data,
             folder,
@@ -105,6 +111,18 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
         f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to "
         f"{folder}{said}"
     )
+
+
+def _sample(data: Sequence[Path]) -> RowsToAsk:
+    """Return the first rows of Parquet files, and how many there are."""
+    import pyarrow.parquet as pq
+
+    files = source_files(list(data), "name", by_id=True)
+    n_rows = sum(pq.read_metadata(file.path).num_rows for file in files)
+    with pq.ParquetFile(files[0].path) as first:
+        head = next(first.iter_batches(_SAMPLED), None)
+    frame = pd.DataFrame() if head is None else head.to_pandas()
+    return RowsToAsk(frame, n_rows)
 
 
 def _content(path: Path) -> bytes | None:

@@ -1,20 +1,32 @@
-"""The command ``export``: a model file as a file that other programs run."""
+"""The command ``export``: a model file as one that other programs run, and as a card."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from spear_amal.cli.console import add_to_json, print_result
 from spear_amal.cli.options import ExportOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.predict import read_model_rows
-from spear_amal.export import export_onnx
+from spear_amal.io.atomic import written_together
 from spear_amal.text_classifier import TextClassifier
 
 
 def export(options: ExportOptions) -> None:
-    """Write an ONNX file; say how large it is, and how it was checked."""
-    target = options.require("onnx")
-    check_outputs(options.force, target, inputs=[options.output])
+    """Write what the options ask for of a model file: all of it, or nothing."""
+    check_outputs(options.force, options.onnx, options.card, inputs=[options.output])
     model = TextClassifier.load(options.output)
+    with written_together():
+        if options.onnx is not None:
+            _write_onnx(options, options.onnx, model)
+        if options.card is not None:
+            _write_card(options, options.card, model)
+
+
+def _write_onnx(options: ExportOptions, target: Path, model: TextClassifier) -> None:
+    """Write an ONNX file; say how large it is, and how it was checked."""
+    from spear_amal.export import export_onnx
+
     rows = read_model_rows(options, options.data, model) if options.data else None
     made = export_onnx(
         model,
@@ -39,3 +51,19 @@ def export(options: ExportOptions) -> None:
             "largest_difference": made.largest_difference,
         }
     )
+
+
+def _write_card(options: ExportOptions, target: Path, model: TextClassifier) -> None:
+    from spear_amal.report import write_model_card
+
+    write_model_card(
+        target,
+        model,
+        overwrite=options.force,
+        model_file=options.output,
+        licence=options.licence,
+        data_licence=options.data_licence,
+        languages=options.language,
+        intended_use=options.intended_use,
+    )
+    print_result(f"Model card written to {target}")

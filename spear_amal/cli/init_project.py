@@ -12,7 +12,14 @@ from typing import Any
 
 from spear_amal.cli.console import print_result
 from spear_amal.cli.options import CliConfig, InitOptions
-from spear_amal.cli.own_project import OwnTable, lfs_file, look_at_table, relative
+from spear_amal.cli.own_project import (
+    OwnTable,
+    lfs_file,
+    look_at_table,
+    project_class_names,
+    relative,
+)
+from spear_amal.cli.prompted_section import with_prompted_lf
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
 from spear_amal.declared_lfs.rules_text import RULES_HEAD
@@ -63,6 +70,9 @@ From Python:
 
 {own}
 """
+# Classes of the made-up rows, in words for a language model; and for rows of the user's own.
+_PLOTS = {"romance": "a plot about love", "action": "a plot of fights, chases and crime"}
+_SAY_WHAT = "TODO: say in a few words what belongs here"
 _EVALUATE = "    spear-amal evaluate     # score it on test.csv\n"
 _MADE_UP = (
     "`data.csv` holds {rows} made-up plots of films, {labelled} of them with a label (romance or\n"
@@ -90,7 +100,7 @@ def create_project(options: InitOptions) -> None:
     write_project(options)
     print_result(f"Project written to {options.folder}. Next:")
     print_result(f"  cd {options.folder}")
-    print_result("  spear-amal apply" if options.data else "  spear-amal train")
+    print_result("  spear-amal apply" if options.data or options.llm else "  spear-amal train")
     print_result("README.md there lists the other commands.")
 
 
@@ -108,7 +118,7 @@ def write_project(options: InitOptions) -> None:
         files = _own_files(table, options)
     else:
         options.refuse_reading("needs a table of your own, name it with --data FILE")
-        files = _made_up_files()
+        files = _made_up_files(options)
     _write_all(folder, files)
 
 
@@ -127,7 +137,7 @@ def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
         raise
 
 
-def _made_up_files() -> dict[str, Callable[[Path], None]]:
+def _made_up_files(options: InitOptions) -> dict[str, Callable[[Path], None]]:
     corpus = synthetic_corpus(n=N_ROWS, n_test=N_TEST)
     about = _MADE_UP.format(rows=N_ROWS - N_TEST, labelled=N_LABELLED, test=N_TEST)
     readme = README.format(about=about, evaluate=_EVALUATE, own=_MAKE_IT_YOURS)
@@ -135,8 +145,7 @@ def _made_up_files() -> dict[str, Callable[[Path], None]]:
     return {
         "README.md": _text(readme),
         CliConfig.FILE: _text(settings_file(SETTINGS)),
-        "lfs.py": _text(lfs),
-        "rules.toml": _text(RULES_HEAD),
+        **_lf_files(lfs, _PLOTS, options),
         "data.csv": _rows(corpus, "train", N_LABELLED),
         "test.csv": _rows(corpus, "test", N_TEST),
     }
@@ -154,12 +163,20 @@ def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Pat
     without = {"test"} | ({"label_column"} if table.label_column is None else set())
     own |= {n: value for n, value in options.reading().items() if n not in own}
     settings = {name: value for name, value in (SETTINGS | own).items() if name not in without}
+    described = dict.fromkeys(project_class_names(table.classes), _SAY_WHAT)
     return {
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),
         CliConfig.FILE: _text(settings_file(settings)),
-        "lfs.py": _text(lfs_file(table.classes)),
-        "rules.toml": _text(RULES_HEAD),
+        **_lf_files(lfs_file(table.classes), described, options),
     }
+
+
+def _lf_files(
+    lfs: str, classes: Mapping[str, str], options: InitOptions
+) -> dict[str, Callable[[Path], None]]:
+    """Return the files of LFs: `lfs` is the text of the Python file."""
+    text = with_prompted_lf(lfs, classes) if options.llm else lfs
+    return {"lfs.py": _text(text), "rules.toml": _text(RULES_HEAD)}
 
 
 def settings_file(settings: Mapping[str, Any]) -> str:

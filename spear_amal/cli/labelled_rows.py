@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from spear_amal.errors import InputError
 
 #: Column of a file of gold with the label that a row has in the data, which is to be corrected.
 REPLACES = "replaces"
+#: Column of a file of gold that says how a row came up: "random" for one of a random sample.
+DRAWN = "chosen"
 
 
 class DataOptions(Protocol):
@@ -61,6 +64,25 @@ def read_data(options: DataOptions, text_column: str | None = "") -> pd.DataFram
         else:  # as long as nobody has labelled a row in the workbench
             print_status(f"{path} is not there yet: no labels from it")
     return frame
+
+
+def how_drawn(options: DataOptions, files: Sequence[Path]) -> dict[str, int]:
+    """Return how the labelled rows of files of gold came up, and of how many that is said.
+
+    The workbench notes "random" for rows of its random sample, and "" for others; labels that
+    another program wrote count as "".
+    """
+    counts: Counter[str] = Counter()
+    for path in files:
+        further = read_frame(options, [path], None, options.label_column)
+        values = read_rows.label_values(further, options.label_column, str(path))
+        drawn = read_rows.label_values(further, DRAWN, str(path)) if DRAWN in further else values
+        counts.update(
+            (how or "") if DRAWN in further else ""
+            for how, value in zip(drawn, values, strict=True)
+            if value is not None
+        )
+    return dict(counts)
 
 
 def fill_labels(frame: pd.DataFrame, path: Path, options: DataOptions) -> pd.DataFrame:

@@ -36,6 +36,9 @@ CacheDir = Annotated[
     Path | None, Field(description="Where fetched corpora are kept; default: $SPEAR_AMAL_CACHE.")
 ]
 NoCache = Annotated[bool, Field(description="Neither read votes from a cache nor keep them there.")]
+Yes = Annotated[
+    bool, Field(description="Ask language models whatever it costs, without a question before.")
+]
 IdColumn = Annotated[
     Text | None,
     Field(
@@ -102,6 +105,12 @@ class TrainingConfig(Options):
         "Folder where votes are kept, so that only edited labelling functions run again; default: "
         ".spear_amal_cache beside the file of labelling functions.",
     )
+    max_cost: float | None = option(
+        None,
+        "What labelling functions that ask language models may spend, in the currency of the "
+        "prices that they give.",
+        ge=0,
+    )
     metric: Metric = option(
         "accuracy",
         "What chooses the epoch and is reported: accuracy, f1 or macro-f1; auto reports accuracy, "
@@ -152,13 +161,14 @@ class ApplyOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs rules votes votes_folder force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Labelling functions": "fault_tolerant jobs cache no_cache",
+        "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
     votes: Path | None = option(None, "Label matrix to write (.npz).", flag="output")
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
     no_cache: NoCache = False
+    yes: Yes = False
     votes_folder: Path | None = option(
         None,
         "For Parquet files of any size: write votes in parts here, in place of a label matrix. A "
@@ -173,7 +183,7 @@ class AnalyzeOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs rules lf votes table html force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Labelling functions": "fault_tolerant jobs cache no_cache",
+        "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
     votes: Path | None = option(
@@ -192,6 +202,7 @@ class AnalyzeOptions(CliConfig):
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
     no_cache: NoCache = False
+    yes: Yes = False
     force: Force = False
 
 
@@ -201,7 +212,7 @@ class NextOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "count data lfs rules output chosen force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Labelling functions": "fault_tolerant jobs cache no_cache",
+        "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
     count: int = option(20, "How many rows.", flag="count", short="n", ge=1)
@@ -216,6 +227,7 @@ class NextOptions(CliConfig):
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
     no_cache: NoCache = False
+    yes: Yes = False
     force: Force = False
 
 
@@ -225,7 +237,7 @@ class TrainOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs rules method output report row_outputs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation "
-        "fault_tolerant cache no_cache",
+        "fault_tolerant cache no_cache max_cost yes",
         "Training": "features metric seed max_epochs checkpoint",
         "Estimate": "estimate test",
     }
@@ -244,6 +256,7 @@ class TrainOptions(CliConfig):
     )
     fault_tolerant: FaultTolerant = False
     no_cache: NoCache = False
+    yes: Yes = False
     force: Force = False
 
     def check(self) -> None:
@@ -259,7 +272,7 @@ class CompareOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs rules further html runs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
-        "in_folds fault_tolerant cache no_cache",
+        "in_folds fault_tolerant cache no_cache max_cost yes",
         "Comparison": "folds repeats baseline smallest_gain jobs",
         "Training": "features metric seed max_epochs",
     }
@@ -289,6 +302,7 @@ class CompareOptions(CliConfig):
     jobs: int = option(1, "Processes, of one thread each.", ge=1)
     fault_tolerant: FaultTolerant = False
     no_cache: NoCache = False
+    yes: Yes = False
     force: Force = False
 
 
@@ -344,13 +358,18 @@ class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
     SHOWN: ClassVar = {
-        "Options": "output data predictions lfs rules force",
+        "Options": "output data predictions stream lfs rules force",
         "Rows": "id_column sep encoding sheet",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     predictions: Path | None = option(
         None, "Table to write: the data with predictions added.", flag="output"
+    )
+    stream: bool = option(
+        False,
+        "For Parquet files, or folders of them, of any size: read, predict and write some rows at "
+        "a time.",
     )
     force: Force = False
 
@@ -400,18 +419,36 @@ class ExportOptions(CliConfig):
     """Options of ``export``."""
 
     SHOWN: ClassVar = {
-        "Options": "output onnx without_votes data force",
-        "Rows": "id_column sep encoding sheet",
+        "Options": "output onnx card force",
+        "ONNX": "without_votes data id_column sep encoding sheet",
+        "Model card": "licence data_licence language intended_use",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", metavar="MODEL")
     onnx: Path | None = option(
         None, "ONNX file to write; needs: pip install 'spear-amal[onnx]'.", flag="onnx"
     )
+    card: Path | None = option(
+        None,
+        "Model card (Markdown) to write: task, data, labelling functions, estimate, limits; needs: "
+        "pip install 'spear-amal[report]'.",
+    )
     without_votes: bool = option(
         False, "Leave the rules out of a model that predicts with them as well."
     )
+    licence: Text | None = option(
+        None, "Licence of the model, as the model hub writes it: apache-2.0, cc-by-4.0, .."
+    )
+    data_licence: Text | None = option(None, "Licence of the data, in words.")
+    language: tuple[Text, ...] = option((), "Language of the texts, as en.")
+    intended_use: Text | None = option(None, "What the model is meant for, in words.")
     force: Force = False
+
+    def check(self) -> None:
+        """Raise InputError if nothing is to be written."""
+        super().check()
+        if self.onnx is None and self.card is None:
+            raise InputError("nothing to export: give --onnx FILE, --card FILE or both")
 
 
 # -- distillation: distill.toml -------------------------------------------------------------------
@@ -608,11 +645,16 @@ class InitOptions(OwnTableOptions):
     """Options of ``init``."""
 
     SHOWN: ClassVar = {
-        "Options": "folder data",
+        "Options": "folder data llm",
         "Rows": "text_column label_column id_column sep encoding sheet",
     }
 
     folder: Path = option(..., "New folder.", metavar="DIR")
+    llm: bool = option(
+        False,
+        "Also write a labelling function that asks a language model, on this machine unless you "
+        "name another place.",
+    )
     data: tuple[Path, ...] = option(
         (), "A table of your own, which stays where it is; default: made-up rows are written."
     )

@@ -142,9 +142,8 @@ def lfs_file(classes: Sequence[str]) -> str:
 
     Nothing is counted on labelled rows: words found there would look good on just these rows.
     """
-    missing = max(0, len(_NAMES) - len(classes))  # there are at least two
-    invented = [name for name in _NAMES if name not in classes][:missing]
-    names = (*classes, *invented)
+    names = project_class_names(classes)
+    invented = names[len(classes) :]
     remark = f"\n# TODO: put your own in place of {' and '.join(invented)}." if invented else ""
     keywords = [
         f"{lf} = keyword_lf({_quoted(lf)}, [{_quoted(name.lower())}], label={_quoted(name)})"
@@ -156,6 +155,12 @@ def lfs_file(classes: Sequence[str]) -> str:
         first=_quoted(names[0]),
         remark=remark,
     )
+
+
+def project_class_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes of a new project: those of the table, and made-up names up to two."""
+    missing = max(0, len(_NAMES) - len(classes))
+    return (*classes, *[name for name in _NAMES if name not in classes][:missing])
 
 
 def _quoted(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,11 +19,19 @@ from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.table_kinds import is_delimited, suffix_of
 from spear_amal.errors import InputError
+from spear_amal.labeling import LoadedLFs
 from spear_amal.maths.prediction_powered import powered_share
+from spear_amal.progress import hidden_progress
+from spear_amal.streamed_predictions import (
+    PREDICTED,
+    check_clash,
+    prediction_columns,
+    stream_predictions,
+)
 from spear_amal.studies import score_table
 from spear_amal.text_classifier import TextClassifier
+from spear_amal.votes.label_matrix import LabelMatrix
 
-PREDICTED = "predicted"
 _TITLES = {
     "accuracy": "accuracy",
     "macro-f1": "macro F1",
@@ -40,19 +47,35 @@ def predict(options: PredictOptions) -> None:
     suffix_of(target)
     model = TextClassifier.load(options.output)
     data = options.require("data")
+    if options.stream:
+        _predict_stream(options, model, data, target)
+        return
     frame = read_model_rows(options, data, model)
-    classes = model.classes_.tolist()
-    names = [f"p_{name}" for name in classes]
-    clash = [name for name in (PREDICTED, *names) if name in frame]
-    if clash:
-        raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
+    check_clash(model, list(frame))
     p = _probabilities(model, frame, options, model.label_column_)
+    added = prediction_columns(model, p)
     if is_delimited(target):
-        classes = [as_no_formula(str(name)) for name in classes]
-    added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
-    added |= dict(zip(names, p.T, strict=True))
+        added[PREDICTED] = [as_no_formula(str(name)) for name in added[PREDICTED]]
     add_columns(data, added, target, options.force, layout_of(options))
     print_result(f"{len(frame)} predictions written to {target}")
+
+
+def _predict_stream(
+    options: PredictOptions, model: TextClassifier, data: Sequence[Path], target: Path
+) -> None:
+    """Predict Parquet files batch by batch; LFs are loaded once."""
+    votes_of = None
+    if model.needs_votes:
+        loaded = _lfs_for(model, options)
+
+        def votes_of(frame: pd.DataFrame) -> LabelMatrix:
+            with hidden_progress():
+                return vote(frame, loaded, model.text_column_, label_column=model.label_column_)
+
+    n_rows = stream_predictions(
+        model, list(data), target, votes_of, overwrite=options.force, show_progress=True
+    )
+    print_result(f"{n_rows} predictions written to {target}")
 
 
 def read_model_rows(
@@ -116,10 +139,16 @@ def _probabilities(
     """Return probabilities (n, C); LFs do not see the column of labels, as in training."""
     votes = None
     if model.needs_votes:
-        if not has_lfs(options):
-            raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-        votes = vote(frame, lfs_of(options), model.text_column_, label_column=label)
+        loaded = _lfs_for(model, options)
+        votes = vote(frame, loaded, model.text_column_, label_column=label)
     return model.predict_proba(frame, votes)
+
+
+def _lfs_for(model: TextClassifier, options: LFOptions) -> LoadedLFs:
+    """Return the LFs that options name, for a model that predicts with them."""
+    if not has_lfs(options):
+        raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
+    return lfs_of(options)
 
 
 def _show_scores(p: np.ndarray, y: np.ndarray, model: TextClassifier) -> None:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
+from spear_amal._typing import NamedFunction
 from spear_amal.checks import check_metric
 from spear_amal.cli.console import print_status, warnings_as_notes
-from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import CompareOptions, CrossoverOptions, DistillOptions, TrainOptions
+from spear_amal.cli.labelled_rows import how_drawn, read_data
+from spear_amal.cli.options import (
+    CompareOptions,
+    CrossoverOptions,
+    DistillOptions,
+    TrainingConfig,
+    TrainOptions,
+)
 from spear_amal.cli.tables import print_numbers, read_frame
-from spear_amal.cli.votes import votes_of_table
+from spear_amal.cli.votes import has_rules, votes_of_table
 from spear_amal.data import read_rows, require_columns
 from spear_amal.data.table_features import uses_text
+from spear_amal.declared_lfs import read_rules_file
 from spear_amal.errors import InputError
-from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
+from spear_amal.training_rows import (
+    DataOrigin,
+    LabelledTable,
+    TrainingData,
+    texts_of,
+    training_data,
+)
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -48,12 +66,35 @@ def read_training_data(
     values = [] if label is None else read_rows.label_values(frames[0], label, names[0])
     check_metric(settings.metric, len(set(values) - {None}))
     votes: list[LabelMatrix | None] = [None for _ in frames]
+    lfs: list[NamedFunction] = []
     if with_votes:
-        votes = [votes_of_table(settings, frame).matrix for frame in frames]
+        cast = [votes_of_table(settings, frame) for frame in frames]
+        votes, lfs = [votes.matrix for votes in cast], cast[0].loaded.lfs
     with warnings_as_notes():
         data = training_data(frames, votes, text, label, settings.id_column, names=names)
+    data = replace(data, origin=_origin(settings, lfs))
     print_numbers(values, data.classes)
     return data
+
+
+def _origin(settings: TrainingConfig, lfs: Sequence[NamedFunction]) -> DataOrigin:
+    """Return where rows, labels and votes come from."""
+    files: list[tuple[str, Path]] = [("data", path) for path in settings.data]
+    gold = [path for path in settings.gold if path.exists()]
+    files += [("gold", path) for path in gold]
+    if isinstance(settings, TrainOptions) and settings.estimate in (None, "test"):
+        files += [("test", path) for path in settings.test]
+    named = {"validation": settings.validation}
+    rules = settings.rules if lfs and has_rules(settings) else None
+    if lfs:
+        named |= {"lfs": settings.lfs, "rules": rules}
+    files += [(role, path) for role, path in named.items() if path is not None]
+    return DataOrigin(
+        files=tuple(files),
+        lfs=tuple(lfs),
+        muted=() if rules is None else tuple(sorted(read_rules_file(rules).muted)),
+        drawn=how_drawn(settings, gold),
+    )
 
 
 def require_gold(data: TrainingData) -> None:

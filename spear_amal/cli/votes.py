@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.console import print_status, warnings_as_notes
+from spear_amal.cli.asking import Consent, RowsToAsk, asking_models
+from spear_amal.cli.console import add_to_json, print_status, warnings_as_notes
 from spear_amal.data import read_rows
 from spear_amal.data.id_column import ids_of
 from spear_amal.declared_lfs import load_project_lfs
@@ -101,7 +102,12 @@ class TableVotes:
 
 def has_lfs(options: LFOptions) -> bool:
     """Return whether options name LFs: a Python file, or a file of rules that is there."""
-    return options.lfs is not None or (options.rules is not None and options.rules.is_file())
+    return options.lfs is not None or has_rules(options)
+
+
+def has_rules(options: LFOptions) -> bool:
+    """Return whether options name a file of declared rules that is there."""
+    return options.rules is not None and options.rules.is_file()
 
 
 def lfs_of(options: LFOptions) -> LoadedLFs:
@@ -132,6 +138,7 @@ def votes_of_table(options: VotingOptions, frame: pd.DataFrame) -> TableVotes:
         *(frame, loaded, text, options.fault_tolerant, getattr(options, "jobs", 1)),
         cache=votes_cache(options),
         label_column=label,
+        consent=Consent.of(options),
     )
     with warnings_as_notes():
         ids = ids_of(frame, id_column)
@@ -146,6 +153,7 @@ def vote(
     n_jobs: int = 1,
     cache: Path | None = None,
     label_column: str | None = None,
+    consent: Consent | None = None,
 ) -> LabelMatrix:
     """Apply LFs to rows; print what was read from a cache, and tolerated failures.
 
@@ -160,12 +168,15 @@ def vote(
         Folder where votes are kept: only LFs run that were edited since, or new rows need.
     label_column : str, optional
         A column that LFs do not see: votes must not depend on gold, nor change with it.
+    consent : Consent, optional
+        To what language models may cost.
     """
     applier = PandasLFApplier(loaded.lfs, loaded.classes, text_column)
     rows = read_rows.for_lfs(frame, text_column)
     if label_column in rows and label_column not in (text_column, read_rows.LF_COLUMN):
         rows = rows.drop(columns=[label_column])
-    with warnings_as_notes():
+    asking = asking_models(loaded.lfs, lambda: RowsToAsk(rows), consent or Consent())
+    with warnings_as_notes(), asking:
         matrix, meta = applier.apply(
             rows,
             progress_bar=True,
@@ -229,7 +240,7 @@ def _print_report(report: dict[str, str], cache: Path) -> None:
 
 
 def print_failures(meta: ApplierMetadata) -> None:
-    """Print which LFs failed on rows, and whose scores were clipped."""
+    """Print which LFs failed on rows, whose scores were clipped, and why some abstain."""
     for name, count in meta.faults.items():
         first = meta.tracebacks[name][0]
         reason = first.traceback.strip().splitlines()[-1]
@@ -238,3 +249,8 @@ def print_failures(meta: ApplierMetadata) -> None:
         )
     for name, count in meta.clipped.items():
         print_status(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
+    for name, reasons in meta.abstentions.items():
+        words = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        print_status(f"LF {name!r} abstains on {sum(reasons.values())} rows: {words}")
+    if meta.abstentions:
+        add_to_json(abstentions=meta.abstentions)

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
         load_corpus,
     )
     from spear_amal.data.corpora.spec import CorpusSpec
-    from spear_amal.data.corpora.synthetic import synthetic_corpus, synthetic_votes
+    from spear_amal.data.corpora.synthetic import (
+        synthetic_corpus,
+        synthetic_judges,
+        synthetic_votes,
+    )
     from spear_amal.data.corpus import Corpus
     from spear_amal.data.encoders import TextEncoder, make_features
     from spear_amal.data.features import TextFeatures
@@ -55,6 +59,7 @@ _LAZY = {
     "corpora.spec": ("CorpusSpec",),
     "corpora.synthetic": (
         "synthetic_corpus",
+        "synthetic_judges",
         "synthetic_votes",
     ),
     "corpus": ("Corpus",),
@@ -138,6 +143,7 @@ __all__ = [
     "require_columns",
     "spear_label_matrix",
     "synthetic_corpus",
+    "synthetic_judges",
     "synthetic_votes",
     "to_crowd",
     "to_dataset",

@@ -13,11 +13,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from spear_amal._typing import PathLike
-from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.cache_folder import cache_folder
 from spear_amal.io.guard import guarded_reading
 from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.progress import Progress
@@ -95,7 +95,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             If the model hub does not give the encoder.
         """
         checked_texts(texts)
-        self._found()
+        self.found()
         return self
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
@@ -132,7 +132,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             "encoder": os.fspath(self.encoder),
             "normalize": bool(self.normalize),
             "batch_size": int(self.batch_size),
-            "identity": self._found().identity,
+            "identity": self.found().identity,
         }
 
     @classmethod
@@ -159,7 +159,14 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         """Return True: nothing is learnt, so a new encoder is ready."""
         return True
 
-    def _found(self) -> Encoder:
+    def found(self) -> Encoder:
+        """Return the encoder that the name stands for, not yet loaded; errors as for :meth:`fit`.
+
+        Raises
+        ------
+        ChecksumError
+            If stored features were made by other weights.
+        """
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise InputError(f"batch_size must be a whole number >= 1, found {self.batch_size!r}")
         if isinstance(self.encoder, str | os.PathLike):
@@ -178,7 +185,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     def _vectors(self, texts: Iterable[str]) -> Vectors:
         """Vectors of distinct texts (and of others that the cache holds) by key."""
-        encoder = self._found()
+        encoder = self.found()
         unnamed = callable(self.encoder) and self.identity is None
         cache = (
             VectorCache(encoder.identity, self.cache_dir) if self.cache and not unnamed else None

@@ -200,7 +200,11 @@ def read_typed(path: Path, layout: Layout, as_cells: bool = False) -> pd.DataFra
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    table = read_arrow(path)
+    return frame_of_arrow(read_arrow(path))
+
+
+def frame_of_arrow(table: Any) -> pd.DataFrame:
+    """Return a table of Arrow as :func:`read_table` returns one, with an index 0 to n-1."""
     # Whole numbers beside missing ones would become floats.
     frame = table.to_pandas(integer_object_nulls=True)
     for name in frame:
@@ -232,12 +236,18 @@ def read_arrow(path: Path) -> Any:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FileFormatError(f"{path}: the columns {twice} are there more than once; rename them")
-    _check_values(path, table)
+    check_values(path, table)
     return table
 
 
-def _check_values(path: Path, table: Any) -> None:
-    """Raise FileFormatError, naming the first row, if a value is none of its type."""
+def check_values(path: Path, table: Any) -> None:
+    """Check that every value is one of its type.
+
+    Raises
+    ------
+    FileFormatError
+        If one is not; names the first such row.
+    """
     for name in table.column_names:
         column = table.column(name)
         if not (fault := _fault(column)):

@@ -10,6 +10,7 @@ from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedCl
 from spear_amal.estimators.pool import PooledClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.rules import RuleModelConfig
+from spear_amal.estimators.self_training import SelfTrainedClassifier, SelfTrainingConfig
 from spear_amal.estimators.serving import SingleModelClassifier, distilled
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
@@ -30,6 +31,8 @@ __all__ = [
     "RotationDistiller",
     "RuleModelConfig",
     "RuleNetworkClassifier",
+    "SelfTrainedClassifier",
+    "SelfTrainingConfig",
     "SingleModelClassifier",
     "SpearClassifier",
     "ViewConfig",

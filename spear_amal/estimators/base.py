@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.checks import check_metric
-from spear_amal.data.transformer_folders import find_transformer
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import (
@@ -181,8 +180,7 @@ class BaseSpearEstimator(FineTunesEncoders, NestedParameters, ClassifierMixin, B
             )
         if self.feature_model != "linear":
             check_kind(self.feature_model)
-        if self.encoder_name is not None:
-            find_transformer(self.encoder_name)
+        self._check_encoder()
         find_device(self._options_of("trainer").device)
         trainer: TrainerConfig = self._options_of("trainer")
         if self.random_state is None and (trainer.checkpoint or trainer.distributed):

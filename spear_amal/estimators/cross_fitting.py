@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,8 @@ class FitPlan:
     ----------
     make_model : function (seen, generator) -> JointModel
         `seen` is the gold of training and of V, for quality guides.
+    start_from : function (validation) -> JointModel, optional
+        Models that training goes on from, in place of new ones; by the rows of V.
     make_losses : function (gold) -> ComponentSet
         `gold` are the rows of the pool whose labels may count.
     make_mixer : function () -> Mixer
@@ -89,6 +92,7 @@ class FitPlan:
     make_mixer: Callable[[], Mixer]
     trainer: TrainerConfig
     config: Callable[[], dict[str, Any]]
+    start_from: Callable[[np.ndarray], JointModel] | None = None
     make_teachers: Callable[[np.ndarray], np.ndarray | None] = lambda gold: None
     online_teachers: tuple[Any, ...] = ()
     tasks: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -327,7 +331,12 @@ def _training_rows(
 def _new_model(
     pool: TrainingPool, gold: np.ndarray, validation: np.ndarray, plan: FitPlan
 ) -> JointModel:
-    """Make an untrained model, which may know the gold labels of these rows of training and V."""
+    """Make an untrained model, which may know the gold labels of these rows of training and V.
+
+    Or a copy of the one that the plan says to go on from.
+    """
+    if plan.start_from is not None:
+        return copy.deepcopy(plan.start_from(validation))
     codes = np.full((2, len(pool.y)), -1)
     for known, rows in zip(codes, (gold, validation), strict=True):
         known[rows] = pool.y[rows]

@@ -37,6 +37,17 @@ class FineTunesEncoders:
     def _encoder_options(self) -> EncoderConfig:
         return EncoderConfig() if self.encoder is None else self.encoder
 
+    def _check_encoder(self) -> None:
+        """Raise an error for an encoder that cannot be had, or options that do not go with one."""
+        if self.encoder_name is None:
+            return
+        find_transformer(self.encoder_name)
+        if getattr(self, "cut_statistic", None) is not None:
+            raise InputError(
+                "cut_statistic compares the features of rows, and an encoder has numbers of tokens "
+                "in their place: leave it out"
+            )
+
     def _begin_encoder(self) -> None:
         """Read what the named encoder is, anew for each fit."""
         folder = find_transformer(str(self.encoder_name))
@@ -89,8 +100,8 @@ def features_for(estimator: Any, features: FeaturesLike) -> FeaturesLike:
     tokens = [part for part in parts if isinstance(part, TokenFeatures)]
     if needed is not None and (len(parts) > 1 or not tokens):
         raise InputError(
-            f"feature_model='encoder:{needed[0]}' reads the texts themselves and no other features: "
-            "leave out features, or choose another feature_model"
+            f"feature_model='encoder:{needed[0]}' reads the texts themselves and no other "
+            "features: leave out features, or choose another feature_model"
         )
     if needed is None and tokens:
         raise InputError(

@@ -145,7 +145,10 @@ class RuleNetworkClassifier(BaseSpearEstimator):
             if pool.votes is None:
                 return None
             widths = tuple(self.rule_hidden)
-            return RuleNetwork(pool.x.shape[1], len(pool.classes), classes, widths, generator)
+            n_features = pool.x.shape[1]
+            if self.encoder_name is not None:  # of what the encoder makes of the tokens
+                n_features = self.encoder_plan_.width
+            return RuleNetwork(n_features, len(pool.classes), classes, widths, generator)
 
         return self._new_plan(pool, make_losses, make_rules, lr_rules=LR_RULES, config=config)
 

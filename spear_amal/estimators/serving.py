@@ -21,7 +21,6 @@ from spear_amal.estimators.together import Steps, finish
 from spear_amal.estimators.validation import (
     FitInputs,
     TrainingPool,
-    check_features,
     known_codes,
     places_by_id,
     stack,
@@ -53,7 +52,8 @@ class SingleModelClassifier(BaseSpearEstimator):
         What a row with gold is to be learnt as: so much gold, and for the rest the ensemble's
         answer, which has seen that gold. Half of each cost two points of F1 on SMS.
     feature_model, hidden
-        Of the one model.
+        Of the one model. An "encoder:NAME" is trained in the ensemble as well, which has the same
+        rows of tokens.
     fit_strategy : {"crossfit"}
         Of the ensemble. Of the rows one in five chooses the epoch of the one model, which is then
         trained on all.
@@ -102,14 +102,23 @@ random_state, verbose
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
-        self.new_ensemble().check_parameters()
+        ensemble = self.new_ensemble()
+        ensemble.check_parameters()
+        if ensemble.encoder_name != self.encoder_name:
+            raise InputError(
+                "the ensemble and the one model are trained on the same rows, token numbers of "
+                f"one encoder or features: found feature_model={ensemble.feature_model!r} and "
+                f"{self.feature_model!r}"
+            )
 
     def new_ensemble(self) -> BaseSpearEstimator:
         """Make the ensemble, unfitted."""
         if self.ensemble is not None:
             ensemble: BaseSpearEstimator = clone(self.ensemble)
             return ensemble
-        own = ("ensemble", "temperature", "gold_share", "feature_model", "hidden", "inference")
+        own = ["ensemble", "temperature", "gold_share", "hidden", "inference"]
+        if self.encoder_name is None:
+            own.append("feature_model")
         shared = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
         shared["random_state"] = getattr(self, "seed_", self.random_state)
         return PooledClassifier(**shared)
@@ -132,7 +141,7 @@ random_state, verbose
         if inputs.X_val is not None:
             parts.append((inputs.X_val, inputs.y_val, inputs.L_val))
         targets = np.concatenate([self._targets(*part) for part in parts])
-        x = [check_features(self, X, reset=i == 0) for i, (X, _, _) in enumerate(parts)]
+        x = [self._check_features(X, reset=i == 0) for i, (X, _, _) in enumerate(parts)]
         weights = read_weights(inputs.sample_weight, inputs.X, inputs.y)
         # In the order of their ids, so that a table in another order gives the same model.
         n = x[0].shape[0]

@@ -16,7 +16,7 @@ from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.mixers.weight_table import MappedTable
-from spear_amal.training import ParquetRows, TrainerConfig
+from spear_amal.training import ParquetRows
 
 #: Settings of SpearClassifier by name; see :meth:`SpearClassifier.preset`.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -17,13 +19,49 @@ from spear_amal.label_models.one_class import (
     most_accuracy,
     votes_one_class,
 )
-from spear_amal.label_models.vote_patterns import cast_votes, find_patterns, vote_shares
+from spear_amal.label_models.vote_patterns import (
+    VotePatterns,
+    cast_votes,
+    find_patterns,
+    vote_shares,
+)
 from spear_amal.maths.posteriors import over_classes, total
 from spear_amal.params import check_not_negative, check_positive, check_share
 from spear_amal.votes.label_matrix import LabelMatrix
 
 # How far a row with votes of one-class LFs only counts for the class balance; the rest is even.
 ONE_CLASS_TRUST = 0.3
+
+
+@dataclass(frozen=True)
+class RowsOfEM:
+    """Distinct rows that EM steps over, and how many rows each stands for.
+
+    Attributes
+    ----------
+    patterns : VotePatterns
+    weights : ndarray of shape (u,)
+        Rows for the LFs: those with votes.
+    drawn : ndarray of shape (u,)
+        Rows for the class balance.
+    telling : ndarray of shape (u,)
+        How far a row tells the class balance; the rest is even.
+    known_balance : ndarray of shape (C,) or None
+    """
+
+    patterns: VotePatterns
+    weights: np.ndarray
+    drawn: np.ndarray
+    telling: np.ndarray
+    known_balance: np.ndarray | None
+
+    def class_balance(self, posterior: np.ndarray) -> np.ndarray:
+        """Return class shares (C,) of posteriors (u, C), or those that are known."""
+        if self.known_balance is not None:
+            return self.known_balance
+        even = total(self.drawn, 1 - self.telling) / posterior.shape[1]
+        rows = (self.drawn * self.telling) @ posterior + even + BALANCE_STRENGTH
+        return rows / rows.sum()
 
 
 class AccuracyModel(LabelModel):
@@ -136,39 +174,46 @@ class AccuracyModel(LabelModel):
         check_iterations(self.max_iter, self.tol)
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+        self._em(self._rows_of_em(L, y, n_rows))
+
+    def _em(self, rows: RowsOfEM) -> None:
+        least = self.tol * rows.weights.sum()
+        posterior = vote_shares(rows.patterns, self.n_classes_)
+        for step in range(self.max_iter):
+            self.class_balance_ = rows.class_balance(posterior)
+            self._learn_lfs(rows.patterns.cast, rows.weights, posterior)
+            before = posterior
+            posterior, _ = expect(self._mixture().log_joint(rows.patterns.cast), rows.patterns.gold)
+            self.n_iter_ = step + 1
+            before -= posterior
+            if total(rows.weights, over_classes(np.add, np.abs(before, out=before))) <= least:
+                break
+
+    def _rows_of_em(
+        self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None
+    ) -> RowsOfEM:
+        """Return what EM steps over; set what is known of the LFs before."""
         patterns = find_patterns(L, L.n_classes, y, n_rows)
         weights = patterns.n_rows * patterns.covered
-        least = self.tol * weights.sum()
         counts = count_votes(L, n_rows)
         self.one_class_ = votes_one_class(counts)
         self._prior = self._prior_accuracies(counts.sum(1), patterns.n_rows.sum())
         several = patterns.cast @ np.repeat(~self.one_class_, self.n_classes_).astype(float) > 0
         telling = np.where(several | (patterns.gold >= 0), 1.0, ONE_CLASS_TRUST)
         drawn = weights * gold_tells_balance(patterns.gold, counts, patterns.n_rows)
-        even = total(drawn, 1 - telling) / self.n_classes_
-        posterior = vote_shares(patterns, self.n_classes_)
-        known = self._known_balance(L, y, n_rows)
-        for step in range(self.max_iter):
-            rows = (drawn * telling) @ posterior + even + BALANCE_STRENGTH
-            self.class_balance_ = rows / rows.sum() if known is None else known
-            self._learn_lfs(patterns.cast, weights, posterior)
-            before = posterior
-            posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
-            self.n_iter_ = step + 1
-            before -= posterior
-            if total(weights, over_classes(np.add, np.abs(before, out=before))) <= least:
-                break
+        return RowsOfEM(patterns, weights, drawn, telling, self._known_balance(L, y, n_rows))
 
     def _learn_lfs(self, cast: sp.csr_array, weights: np.ndarray, posterior: np.ndarray) -> None:
         """Set accuracies and tables from patterns' rows (u,) and posteriors (u, C)."""
-        m, n_classes = self.n_lfs_, self.n_classes_
         votes = cast.T @ (weights[:, None] * posterior)
-        votes = votes.reshape(m, n_classes, n_classes)  # (m, v, y)
-        self.accuracies_ = self._accuracies(votes, weights @ posterior)
-        wrong = (1 - self.accuracies_) / (n_classes - 1)
-        even = np.where(
-            np.eye(n_classes) > 0, self.accuracies_[:, None, None], wrong[:, None, None]
-        )
+        shape = (self.n_lfs_, self.n_classes_, self.n_classes_)
+        self._learn_tables(votes.reshape(shape), weights @ posterior)
+
+    def _learn_tables(self, votes: np.ndarray, rows: np.ndarray) -> None:
+        """Set accuracies and tables from expected votes (m, v, y) and rows per class (C,)."""
+        n_classes = self.n_classes_
+        self.accuracies_ = self._accuracies(votes, rows)
+        even = even_tables(self.accuracies_, n_classes)
         drawn = votes + self.table_strength * even
         tables = drawn / drawn.sum(1, keepdims=True)
         self.conditionals_ = np.where(self.one_class_[:, None, None], even, tables)
@@ -202,3 +247,9 @@ class AccuracyModel(LabelModel):
 
     def _weights(self) -> np.ndarray:
         return self.accuracies_
+
+
+def even_tables(accuracies: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return tables P(vote v | y) (k, v, y) of LFs (k,) that err to each other class alike."""
+    right = accuracies[:, None, None]
+    return np.where(np.eye(n_classes) > 0, right, (1 - right) / (n_classes - 1))

@@ -91,6 +91,11 @@ class BaseLFApplier:
         self._classes = ClassSet(enum_of_labels(self._lfs) if classes is None else classes)
         self._text_column = text_column
 
+    @property
+    def lfs(self) -> tuple[LabelingFunction, ...]:
+        """The labelling functions, in the order of the columns of votes."""
+        return tuple(self._lfs)
+
     def _apply(
         self,
         source: RowSource,

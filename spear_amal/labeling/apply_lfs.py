@@ -17,6 +17,7 @@ from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.lf_outputs import (
     CODE,
+    STOPS,
     BadRows,
     FailureLog,
     Fired,
@@ -89,6 +90,8 @@ class LFRunner:
             for j in row_lfs:
                 rows = prepared.get(flat_chain(self._lfs[j].pre))
                 self._keep(j, start, len(rows), self._on_rows(self._lfs[j], j, rows, start))
+        for lf, reader in zip(self._lfs, self._readers, strict=True):
+            self._book.abstained(lf.name, reader.reasons)
         return self._matrix()
 
     def _groups(self) -> dict[str, list[int]]:
@@ -209,6 +212,8 @@ class LFRunner:
                     fired, bad = self._readers[j].fired(answers, None, stop - start)
                 else:
                     fired, bad = self._answers(j, self._source.batch(start, stop), stop - start)
+            except STOPS:
+                raise
             except Exception as error:
                 fired, bad = self._after_failure(j, start, stop, error), {}
             for row, reason in bad.items():

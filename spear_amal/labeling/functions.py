@@ -104,6 +104,21 @@ class LabelingFunction(Generic[PointT]):
         return None
 
     @property
+    def possible_votes(self) -> tuple[ClassLike, ...]:
+        """Classes that are checked before the LF runs, as it costs something; mostly none."""
+        return ()
+
+    @property
+    def is_shared(self) -> bool:
+        """True if one process must run the LF, as it keeps to limits that others do not see."""
+        return False
+
+    @property
+    def fingerprint(self) -> Any:
+        """Plain values on which votes depend, of an LF that knows them; None: its code is read."""
+        return None
+
+    @property
     def continuous(self) -> bool:
         """True if the LF gives scores."""
         return self.scorer is not None

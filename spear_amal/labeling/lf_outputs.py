@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -14,6 +15,7 @@ from spear_amal.errors import InputError, LabelingError
 from spear_amal.labeling.cell_values import as_list, holds_nulls, is_missing
 from spear_amal.labeling.data_points import is_column
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.llm import BudgetError, ChatServerError
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
@@ -39,11 +41,19 @@ class ApplierMetadata(NamedTuple):
         The first failures of each LF.
     clipped : dict of str to int
         Scores outside [0, 1] that were clipped.
+    abstentions : dict of str to dict of str to int
+        Of LFs that say why they abstain (:class:`Abstention`): rows by reason.
     """
 
     faults: dict[str, int]
     tracebacks: dict[str, list[LFFailure]]
     clipped: dict[str, int]
+    abstentions: dict[str, dict[str, int]]
+
+    @classmethod
+    def empty(cls) -> ApplierMetadata:
+        """Return that of an application in which nothing was noteworthy."""
+        return cls({}, {}, {}, {})
 
 
 class FailureLog:
@@ -52,7 +62,7 @@ class FailureLog:
     def __init__(self, ids: Any, tolerant: bool) -> None:
         self.tolerant = tolerant
         self._ids = ids
-        self.meta = ApplierMetadata({}, {}, {})
+        self.meta = ApplierMetadata.empty()
 
     def report(self, lf_name: str, row: int, error: Exception) -> None:
         """Note that an LF failed on a row; raises unless faults are tolerated.
@@ -75,6 +85,11 @@ class FailureLog:
         if count:
             self.meta.clipped[lf_name] = self.meta.clipped.get(lf_name, 0) + count
 
+    def abstained(self, lf_name: str, reasons: Mapping[str, int]) -> None:
+        """Note on how many rows an LF abstained, by reason."""
+        if reasons:
+            self.meta.abstentions[lf_name] = dict(sorted(reasons.items()))
+
     def row_id(self, row: int) -> Any:
         """Id of a row as the user knows it."""
         row_id = row if self._ids is None else self._ids[row]
@@ -90,8 +105,25 @@ class FailureLog:
         ) from error
 
 
+class StoppedError(LabelingError):
+    """An LF that cannot go on, on any row: faults on rows may be tolerated, this is not."""
+
+
+#: What ends an application whatever is tolerated; what was answered before is kept.
+STOPS = (StoppedError, BudgetError, ChatServerError)
+
+
 class InvalidOutput(Exception):
-    """An LF or a scorer answered something that is no vote or no score."""
+    """An LF or a scorer answered something that is no vote or no score.
+
+    A vectorised LF that fails on some rows of a batch answers one of these there.
+    """
+
+
+class Abstention(NamedTuple):
+    """An answer of an LF that abstains and says why; reasons are counted, so they are few."""
+
+    reason: str
 
 
 # Rows of a batch with answers that cannot be used, and why.
@@ -146,6 +178,8 @@ class OutputParser:
     known : dict of int to int
         Codes of whole numbers that were found good. For answers of type int alone: True and 1.0
         are the same keys as 1.
+    reasons : Counter of str
+        How often the LF abstained for which reason, where it says so.
     """
 
     def __init__(self, lf: LabelingFunction, classes: ClassSet) -> None:
@@ -154,8 +188,14 @@ class OutputParser:
         self._top = classes.numbered
         self.declared = self._declare(lf)
         self.known: dict[int, int] = {}
+        self.reasons: Counter[str] = Counter()
 
     def _declare(self, lf: LabelingFunction) -> int:
+        for answer in lf.possible_votes:
+            try:
+                self._classes.code(answer)
+            except InputError as error:
+                raise InputError(f"LF {lf.name!r} may vote {error}") from None
         if lf.label is None:
             return ABSTAIN
         try:
@@ -189,13 +229,21 @@ class OutputParser:
         try:
             code = self._classes.code(answer)
         except InputError as error:
-            raise InvalidOutput(f"answered {error}") from None
+            return self._without_vote(answer, error)
         if code != ABSTAIN and self.declared not in (ABSTAIN, code):
             raise InvalidOutput(
                 f"answered {answer!r}, but declares label={self._label!r}; drop label= for an LF "
                 "that votes for several classes"
             )
         return code
+
+    def _without_vote(self, answer: Any, error: InputError) -> int:
+        if isinstance(answer, Abstention):
+            self.reasons[answer.reason] += 1
+            return ABSTAIN
+        if isinstance(answer, InvalidOutput):
+            raise answer
+        raise InvalidOutput(f"answered {error}") from None
 
     def fired(self, answers: Any, batch: Any, n: int) -> tuple[Fired, BadRows]:
         """Votes in the answers of a vectorised LF on n rows, and the rows with bad answers.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,7 +236,7 @@ def stacked(
 
 def merged(metas: Iterable[ApplierMetadata]) -> ApplierMetadata:
     """Sum of what went wrong, with the first tracebacks of each LF; `metas` in row order."""
-    total = ApplierMetadata({}, {}, {})
+    total = ApplierMetadata.empty()
     for meta in metas:
         for name, count in meta.faults.items():
             total.faults[name] = total.faults.get(name, 0) + count
@@ -244,4 +245,7 @@ def merged(metas: Iterable[ApplierMetadata]) -> ApplierMetadata:
             kept += faults[: KEPT_TRACEBACKS - len(kept)]
         for name, count in meta.clipped.items():
             total.clipped[name] = total.clipped.get(name, 0) + count
+        for name, reasons in meta.abstentions.items():
+            sums = Counter(total.abstentions.get(name, {})) + Counter(reasons)
+            total.abstentions[name] = dict(sorted(sums.items()))
     return total

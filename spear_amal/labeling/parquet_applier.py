@@ -147,7 +147,8 @@ class ParquetLFApplier(BaseLFApplier):
         self, work: BlockWork, blocks: list[Block], n_jobs: int
     ) -> Generator[list[PartRecord]]:
         """Apply the work to all blocks, in their order; other engines differ in this alone."""
-        if n_jobs == 1 or len(blocks) < 2:
+        # What shares limits (of a server) within one process is asked by one.
+        if n_jobs == 1 or len(blocks) < 2 or any(lf.is_shared for lf in self._lfs):
             return work.one_by_one(blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
 
@@ -374,7 +375,8 @@ class PartSource(TableSource):
 def meta_of(record: dict[str, Any]) -> ApplierMetadata:
     """Read what went wrong, as it was noted in a part."""
     tracebacks = {n: [LFFailure(*fault) for fault in f] for n, f in record["tracebacks"].items()}
-    return ApplierMetadata(record["faults"], tracebacks, record["clipped"])
+    abstentions = record.get("abstentions", {})  # which older folders do not have
+    return ApplierMetadata(record["faults"], tracebacks, record["clipped"], abstentions)
 
 
 def _nothing(steps: int) -> None:

@@ -114,7 +114,7 @@ class VoteCache:
                 todo.append(j)
                 continue
             gathering.add_column(entry.column, j)
-            metas.append(ApplierMetadata({}, {}, {lf.name: entry.clipped} if entry.clipped else {}))
+            metas.append(entry.meta(lf.name))
         if todo:
             votes, meta = compute([lfs[j] for j in todo])
             metas.append(meta)
@@ -162,7 +162,8 @@ class VoteCache:
             self.report[lf.name] = "not cached: it changes while it runs"
         else:
             self.report[lf.name] = "computed"
-            entry = Entry(keys.n, votes, meta.clipped.get(lf.name, 0))
+            clipped, reasons = meta.clipped.get(lf.name, 0), meta.abstentions.get(lf.name, {})
+            entry = Entry(keys.n, votes, clipped, reasons)
             try:
                 write_entry(self._path(key), key, entry)
             except OSError as error:
@@ -233,11 +234,17 @@ FORMAT = 2  # 1: without a digest of the head
 
 
 class Entry(NamedTuple):
-    """Votes of one LF on n rows, and how many of its scores were clipped."""
+    """Votes of one LF on n rows, how many scores were clipped, and why it abstained, if it said."""
 
     n: int
     column: VoteColumn
     clipped: int
+    reasons: dict[str, int]
+
+    def meta(self, lf_name: str) -> ApplierMetadata:
+        """Return what an applier hands back beside these votes."""
+        clipped = {lf_name: self.clipped} if self.clipped else {}
+        return ApplierMetadata({}, {}, clipped, {lf_name: self.reasons} if self.reasons else {})
 
 
 def write_entry(path: Path, key: str, entry: Entry) -> None:
@@ -245,7 +252,7 @@ def write_entry(path: Path, key: str, entry: Entry) -> None:
     content = io.BytesIO()
     np.savez(content, **entry.column._asdict())
     payload = content.getvalue()
-    head = _head(key) | {"n": entry.n, "clipped": entry.clipped}
+    head = _head(key) | {"n": entry.n, "clipped": entry.clipped, "reasons": entry.reasons}
     head |= {DIGEST: _digest(head, payload)}
     with write_aside(path, durable=False) as temporary:
         temporary.write_bytes(json.dumps(head).encode() + b"\n" + payload)
@@ -269,7 +276,7 @@ def read_entry(path: Path, key: str, n: int) -> Entry:
             raise ValueError("the checksum is another one")
         arrays = arrays_of(io.BytesIO(payload))
         votes = VoteColumn(arrays["rows"], arrays["votes"], arrays["scores"])
-        return Entry(n, votes, head["clipped"])
+        return Entry(n, votes, head["clipped"], head.get("reasons", {}))
 
 
 def _head(key: str) -> dict[str, Any]:

@@ -2,5 +2,17 @@
 
 from spear_amal.llm.chat import ChatAnswer, ChatFailure, ChatRequest, TokenChoice
 from spear_amal.llm.chat_model import ChatModel
+from spear_amal.llm.client import ChatClient
+from spear_amal.llm.spending import BudgetError, ChatServerError, CostForecast
 
-__all__ = ["ChatAnswer", "ChatFailure", "ChatModel", "ChatRequest", "TokenChoice"]
+__all__ = [
+    "BudgetError",
+    "ChatAnswer",
+    "ChatClient",
+    "ChatFailure",
+    "ChatModel",
+    "ChatRequest",
+    "ChatServerError",
+    "CostForecast",
+    "TokenChoice",
+]

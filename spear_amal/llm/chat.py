@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spear_amal.checks import check_whole
+from spear_amal.errors import InputError
+
+_ROLES = ("system", "user", "assistant", "developer")
+
 
 @dataclass(frozen=True)
 class ChatRequest:
@@ -27,6 +32,22 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None
     top_logprobs: int = 0
     max_tokens: int = 64
+
+
+def check_request(request: ChatRequest) -> None:
+    """Raise InputError for a request that no server could answer."""
+    if not isinstance(request, ChatRequest):
+        raise InputError(f"requests must be ChatRequest objects, found {type(request).__name__}")
+    if not request.messages:
+        raise InputError("a request needs a message")
+    for message in request.messages:
+        if len(message) != 2 or message[0] not in _ROLES or not isinstance(message[1], str):
+            raise InputError(
+                f"a message must be a pair of a role ({', '.join(_ROLES)}) and a text, found a "
+                f"{type(message).__name__} that is none"
+            )
+    check_whole("max_tokens", request.max_tokens, 1)
+    check_whole("top_logprobs", request.top_logprobs, 0)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,15 @@
-"""Loss components: SPEAR's seven, distillation, label models and auxiliary tasks."""
+"""Loss components: SPEAR's seven, distillation, label models, self-training, auxiliary tasks."""
 
 from spear_amal.losses.auxiliary import SquaredNorm, TaskCrossEntropy, TaskSquaredError
 from spear_amal.losses.base import ClosedForm, Component, ComponentSet, Penalty
 from spear_amal.losses.imply_loss import Implication, PosteriorRegularisation, RuleReliability
 from spear_amal.losses.noisy_label import NoisyCrossEntropy
+from spear_amal.losses.self_training import (
+    AnchorContrast,
+    PseudoLabelDivergence,
+    PseudoLabels,
+    UniformDivergence,
+)
 from spear_amal.losses.slopes import Slopes
 from spear_amal.losses.spear import (
     EVERY_LOSS,
@@ -32,6 +38,7 @@ __all__ = [
     "EVERY_LOSS",
     "NAMES",
     "Agreement",
+    "AnchorContrast",
     "ClosedForm",
     "Component",
     "ComponentSet",
@@ -43,6 +50,8 @@ __all__ = [
     "Penalty",
     "PosteriorRegularisation",
     "PredictionEntropy",
+    "PseudoLabelDivergence",
+    "PseudoLabels",
     "QualityGuide",
     "RuleConsensus",
     "RuleGold",
@@ -54,6 +63,7 @@ __all__ = [
     "TaskSquaredError",
     "TeacherCrossEntropy",
     "TeacherDivergence",
+    "UniformDivergence",
     "register_loss",
     "resolve",
     "spear_components",

@@ -17,6 +17,7 @@ from spear_amal.losses.slopes import Slopes
 if TYPE_CHECKING:
     from torch import nn
 
+    from spear_amal.losses.self_training import PseudoLabels
     from spear_amal.maths.cage import Guides, Potentials
 
 
@@ -120,11 +121,19 @@ class ComponentSet:
     components : sequence of Component
         Names must be unique.
     penalties : sequence of Penalty, optional
+    pseudo_labels : PseudoLabels, optional
+        What the model says of its rows from time to time, where losses look at it.
     """
 
-    def __init__(self, components: Sequence[Component], penalties: Sequence[Penalty] = ()) -> None:
+    def __init__(
+        self,
+        components: Sequence[Component],
+        penalties: Sequence[Penalty] = (),
+        pseudo_labels: PseudoLabels | None = None,
+    ) -> None:
         self.components = tuple(components)
         self.penalties = tuple(penalties)
+        self.pseudo_labels = pseudo_labels
         self.names = tuple(component.name for component in self.components)
         if not self.components:
             raise InputError("training needs at least one loss component; none was given")

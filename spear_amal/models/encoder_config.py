@@ -60,7 +60,7 @@ class EncoderConfig(BaseEstimator):
     lora_targets : sequence of str, optional
         Ends of the names of the linear parts that are updated, such as ("query", "value");
         default: all within the layers.
-    checkpointing : bool
+    gradient_checkpointing : bool
         Compute the states within layers again in the backward pass, which takes a third more time
         and much less memory.
 
@@ -80,7 +80,7 @@ class EncoderConfig(BaseEstimator):
     lora_rank: int = 0
     lora_alpha: float | None = None
     lora_targets: Sequence[str] | None = None
-    checkpointing: bool = False
+    gradient_checkpointing: bool = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_length": [None, Interval(Integral, 1, None, closed="left")],
@@ -93,7 +93,7 @@ class EncoderConfig(BaseEstimator):
         "lora_rank": [Interval(Integral, 0, None, closed="left")],
         "lora_alpha": [None, Interval(Real, 0, None, closed="neither")],
         "lora_targets": [None, list, tuple],
-        "checkpointing": ["boolean"],
+        "gradient_checkpointing": ["boolean"],
     }
 
     def check_parameters(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +66,30 @@ class EncoderPlan:
             config = from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         return cls(_plain(config.to_dict()), pooling, identity)
 
+    @cached_property
+    def _settings(self) -> Any:
+        """The configuration as an object, which knows all names of a number."""
+        given = dict(self.config)
+        with _as_file_error("the configuration"):
+            return _transformers().AutoConfig.for_model(given.pop("model_type"), **given)
+
     @property
     def vocabulary(self) -> int:
         """Number of tokens."""
-        return int(self.config["vocab_size"])
+        return int(self._settings.vocab_size)
+
+    @property
+    def width(self) -> int:
+        """H, numbers of a pooled state."""
+        return int(self._settings.hidden_size)
 
     @property
     def longest(self) -> int | None:
         """Tokens of a row at most; None where the configuration says nothing."""
-        places = self.config.get("max_position_embeddings")
+        places: int | None = getattr(self._settings, "max_position_embeddings", None)
         if places is None or self.config["model_type"] not in _COUNTS_FROM_PADDING:
             return places
-        return int(places) - int(self.config["pad_token_id"]) - 1
+        return int(places) - int(self._settings.pad_token_id) - 1
 
     def new_body(self, folder: Path | None = None) -> nn.Module:
         """Make the encoder, with the weights of a folder or with those of chance.
@@ -87,8 +101,7 @@ class EncoderPlan:
         """
         library = _transformers()
         with _as_file_error(folder or "the configuration"), quiet_loading():
-            given = dict(self.config)
-            config = library.AutoConfig.for_model(given.pop("model_type"), **given)
+            config = copy.deepcopy(self._settings)
             for attention in ("sdpa", "eager"):  # not every model has the first
                 try:
                     body = _load(library.AutoModel, config, folder, attention)
@@ -162,6 +175,8 @@ class EncoderModel(nn.Module):
     Attributes
     ----------
     head : nn.Linear
+    reads_tokens : bool
+        True: what it is given are no features.
     """
 
     def __init__(
@@ -174,6 +189,7 @@ class EncoderModel(nn.Module):
         with_updates: bool = True,
     ) -> None:
         super().__init__()
+        self.reads_tokens = True
         self.options = EncoderConfig() if options is None else options
         self.pooling, self.vocabulary = plan.pooling, plan.vocabulary
         # What the library draws is settled by our generator, not by the global state.
@@ -187,10 +203,10 @@ class EncoderModel(nn.Module):
                 set_dropout(self.body, self.options.dropout)
             if self.options.lora_rank and with_updates:
                 self.body = _with_updates(self.body, self.options, self._trained_layers)
-        if self.options.checkpointing:
+        if self.options.gradient_checkpointing:
             self.body.gradient_checkpointing_enable({"use_reentrant": False})
         self.padding = int(self.body.config.pad_token_id or 0)
-        self.head = Affine(int(self.body.config.hidden_size), n_classes, generator)
+        self.head = Affine(plan.width, n_classes, generator)
 
     @property
     def _trained_layers(self) -> list[str]:
@@ -294,7 +310,7 @@ def _is_embedding(name: str) -> bool:
 def drop_pooler(body: nn.Module) -> None:
     """Remove a pooler beside the layers: it is not used, and has no weights in many folders."""
     if getattr(body, "pooler", None) is not None:
-        body.pooler = None
+        setattr(body, "pooler", None)  # noqa: B010  a module's attributes are typed as modules
 
 
 def set_dropout(body: nn.Module, share: float) -> None:
@@ -352,8 +368,8 @@ def check_tokens(x: Any, plan: EncoderPlan) -> None:
     low, high = float(x.min()), float(x.max())
     if low < -1 or high >= plan.vocabulary or not (x == np.floor(x)).all():
         raise InputError(
-            f"an encoder is trained on token numbers from 0 to {plan.vocabulary - 1}, -1 behind the "
-            f"last of a text, but X holds other numbers ({low:.4g} to {high:.4g}); {way}"
+            f"an encoder is trained on token numbers from 0 to {plan.vocabulary - 1}, -1 behind "
+            f"the last of a text, but X holds other numbers ({low:.4g} to {high:.4g}); {way}"
         )
     tokens = x >= 0
     if (tokens[:, 1:] & ~tokens[:, :-1]).any():

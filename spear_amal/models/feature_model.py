@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -108,6 +109,9 @@ class JointModel(nn.Module):
         named = more[0] if more else {}
         if self.rules is None:
             return Outputs(logits, hidden, **named)
+        if getattr(self.feature, "reads_tokens", False):
+            # Numbers of tokens are no features; what rules are judged by is what is made of them.
+            batch = replace(batch, x=hidden.detach())
         return Outputs(logits, hidden, *self.rules.answer(batch), **named)
 
 

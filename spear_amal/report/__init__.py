@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from spear_amal._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from spear_amal.report.card import model_card, write_model_card
     from spear_amal.report.comparison_report import write_comparison_report
     from spear_amal.report.crossover_report import CrossoverContent, write_crossover_report
     from spear_amal.report.figures.style import require_report_extra
@@ -32,6 +33,7 @@ _LAZY = {
     "comparison_report": ("write_comparison_report",),
     "crossover_report": ("CrossoverContent", "write_crossover_report"),
     "figures.style": ("require_report_extra",),
+    "card": ("model_card", "write_model_card"),
     "page": ("is_own_report",),
     "run_content": (
         "ComparisonContent",
@@ -62,12 +64,14 @@ __all__ = [
     "extreme_rows",
     "is_own_report",
     "lf_table",
+    "model_card",
     "readable_accuracy",
     "readable_coverage",
     "require_report_extra",
     "votes_sentence",
     "write_comparison_report",
     "write_crossover_report",
+    "write_model_card",
     "write_report",
 ]
 

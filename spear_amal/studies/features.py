@@ -17,7 +17,7 @@ from spear_amal.io.arrays import read_array, read_arrays
 
 FORMS = (
     '"tfidf", "published", "columns", "codes", "columns:a,b", "encoder:NAME", "tokens:NAME", '
-    '"file:PATH", or columns beside texts, as "tfidf+columns:a,b"'
+    '"file:PATH", or several side by side, as "tfidf+columns:a,b" or "tfidf+encoder:NAME"'
 )
 ALL_COLUMNS = ("columns", "codes")
 NO_FEATURES = ("text", "label", "part")  # columns of the frame that hold something else
@@ -51,6 +51,7 @@ def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
           pool, categories one-hot (:class:`spear_amal.data.ColumnFeatures`)
         * "codes" : the same, where columns of whole numbers are codes of categories
         * "columns:a,b" : these columns of the frame; also beside texts, as "tfidf+columns:a,b"
+        * "tfidf+encoder:NAME" : words and an encoder's vectors side by side
         * "encoder:NAME" : see :func:`spear_amal.data.encoders.make_features`
         * "tokens:NAME" : token numbers, for ``feature_model=encoder:NAME`` alone
         * "file:PATH" : a .npy or .npz array, or a table of numbers (.csv, .parquet, .jsonl), one
@@ -78,8 +79,8 @@ def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
         return _from_file(Path(detail), len(corpus))
     if name in ALL_COLUMNS:
         return _all_columns(corpus, as_codes=name == "codes")
-    if "columns:" in name:
-        return _named_columns(corpus, name, progress)
+    if "columns:" in name or "+encoder:" in name or "+tfidf" in name:
+        return _side_by_side(corpus, name, progress)
     if kind == "tokens" and detail:
         _need_texts(corpus, name)
         return TokenFeatures(detail).fit([]).transform(corpus.texts)
@@ -138,7 +139,7 @@ def _holds_codes(column: pd.Series) -> bool:
     return len(distinct) <= _MOST_CODES and bool((distinct == np.round(distinct)).all())
 
 
-def _named_columns(corpus: Corpus, name: str, progress: bool) -> Any:
+def _side_by_side(corpus: Corpus, name: str, progress: bool) -> Any:
     made = TableFeatures(name, progress=progress)
     given_away = sorted(set(made.columns) & set(NO_FEATURES))
     if given_away:

@@ -15,6 +15,7 @@ from spear_amal.estimators import (
     PooledClassifier,
     ReweightedClassifier,
     RuleNetworkClassifier,
+    SelfTrainedClassifier,
     SingleModelClassifier,
     SpearClassifier,
 )
@@ -226,6 +227,11 @@ SPEAR_SPACE: Space = {
 
 
 AMAL_SPACE: Space = {**SPEAR_SPACE, "weight_lr": ("float", 15.0, 240.0, "log")}
+COSINE_SPACE: Space = {
+    **RATE,
+    "threshold": ("float", 0.1, 0.9, "linear"),
+    "uniform": ("float", 0.01, 0.5, "log"),
+}
 
 _GOLD_ONLY: dict[str, Any] = {"uses_votes": False, "space": GOLD_SPACE}
 _BY_V: dict[str, Any] = {"learns_from_v": True}
@@ -275,6 +281,7 @@ _ALL = (
         space={**RATE, "lookahead_lr": ("float", 0.05, 5.0, "log")},
         **_BY_V,
     ),
+    Method("cosine", "COSINE's self-training", SelfTrainedClassifier, space=COSINE_SPACE),
     Method("spear", "SPEAR", SpearClassifier, {"mixer": "fixed"}, space=SPEAR_SPACE),
     Method("amal", "AMAL", SpearClassifier, {"mixer": "amal"}, space=AMAL_SPACE, **_BY_V),
     Method(

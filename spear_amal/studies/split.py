@@ -13,10 +13,9 @@ from spear_amal._typing import Features
 from spear_amal.data import Corpus, Partition, TextFeatures, partition
 from spear_amal.data.splits import without_duplicates
 from spear_amal.errors import InputError
+from spear_amal.maths.reliability import reliability_gap
 from spear_amal.training import METRICS, score
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
-
-CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -152,13 +151,7 @@ def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
     >>> calibration_error(np.array([[0.25, 0.75], [0.25, 0.75]]), np.array([1, 0]))
     0.25
     """
-    confidence, right = p.max(1), p.argmax(1) == y
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [
-        abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean()
-        for b in np.unique(bins)
-    ]
-    return float(np.sum(gaps))
+    return reliability_gap(p.max(1), p.argmax(1) == y)
 
 
 def make_split(

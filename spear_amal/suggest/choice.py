@@ -161,7 +161,9 @@ class _Evidence:
         votes = tests.votes[:, None]
         enough = (votes >= 2) | self.confident.tells
         fits = (votes == 0) | (tests.right / np.maximum(votes, 1) >= self.middle)
-        j, c = np.nonzero((tests.adjusted > LEVEL) & enough & fits & (expected >= self.middle))
+        j, c = np.nonzero(
+            (tests.adjusted > LEVEL) & tests.asked & enough & fits & (expected >= self.middle)
+        )
         evidence = -np.log(tests.p_value[j, c])
         evidence += self._worth()[j, c] * np.log(self._prior()[j, c] / self.chance[c])
         speaks = evidence >= _LEAST_EVIDENCE

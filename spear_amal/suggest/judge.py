@@ -59,7 +59,7 @@ def judged(
         condition = pool.conditions[choice.condition]
         rules.append(condition.rule(labels[choice.code], text_column, names))
         names.add(rules[-1].name)
-    rows_of = _rows_of(rules, frame, text_column, labels)
+    rows_of = rows_of_rules(rules, frame, text_column, labels)
     before = _Before(votes, gold)
     candidates = []
     for choice, rule in zip(choices, rules, strict=True):
@@ -100,10 +100,19 @@ def judged(
     return candidates
 
 
-def _rows_of(
+def rows_of_rules(
     rules: Sequence[Rule], frame: pd.DataFrame, text_column: str, labels: Sequence[str | int]
 ) -> dict[str, np.ndarray]:
-    """Return the rows on which each rule votes, by its name."""
+    """Return the rows on which each rule votes, by its name.
+
+    Parameters
+    ----------
+    rules : sequence of Rule
+    frame : DataFrame
+    text_column : str
+    labels : sequence
+        Classes in code order.
+    """
     rows_of: dict[str, np.ndarray] = {}
     likeness: dict[str, Any] = {}
     texts = [value if isinstance(value, str) else "" for value in frame[text_column].tolist()]

@@ -43,6 +43,8 @@ class ManyTests:
         Largest p-value that passes at `alpha` when all hypotheses count.
     n_tried : int
         Hypotheses that could be told from chance at all, those of the same gold rows counted once.
+    asked : ndarray of bool (J, C)
+        Which pairs are hypotheses; the p-values of others are 1.
     """
 
     right: np.ndarray
@@ -51,6 +53,7 @@ class ManyTests:
     adjusted: np.ndarray
     threshold: float
     n_tried: int
+    asked: np.ndarray
 
 
 def try_conditions(
@@ -59,6 +62,7 @@ def try_conditions(
     n_classes: int,
     n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
+    asked: np.ndarray | None = None,
 ) -> ManyTests:
     """Test each condition for each class, corrected for all of them.
 
@@ -73,6 +77,9 @@ def try_conditions(
         Class codes.
     n_classes : int
     n_permutations, seed : int
+    asked : ndarray of bool (J, C), optional
+        For which classes each condition is tested, chosen without a look at these gold classes;
+        default: for all.
     """
     holds = sp.csc_array(holds, dtype=np.float32)
     g, n_conditions = holds.shape
@@ -84,14 +91,17 @@ def try_conditions(
     adjusted = np.ones((n_conditions, n_classes))
     for c in range(n_classes):
         p_value[:, c] = tails.of(votes, right[:, c], c)
+    asked = np.ones((n_conditions, n_classes), bool) if asked is None else asked
     firsts, group = _distinct(holds)
+    asked_of_group = np.zeros((len(firsts), n_classes), bool)
+    np.logical_or.at(asked_of_group, group, asked)
     pairs = [
         (j, c)
         for c in range(n_classes)
-        for j in firsts[tails.least(votes[firsts], c) <= LEVEL].tolist()
+        for j in firsts[(tails.least(votes[firsts], c) <= LEVEL) & asked_of_group[:, c]].tolist()
     ]
     if not pairs:
-        return ManyTests(right, votes, p_value, adjusted, 0.0, 0)
+        return ManyTests(right, votes, p_value, adjusted, 0.0, 0, asked)
     conditions, classes = np.array(pairs).T
     order = np.argsort(-p_value[conditions, classes], kind="stable")
     conditions, classes = conditions[order], classes[order]
@@ -109,8 +119,9 @@ def try_conditions(
         least = best[-1]
     steps = (1 + n_as_good) / (1 + n_permutations)
     adjusted[conditions, classes] = np.maximum.accumulate(steps[::-1])[::-1]
-    adjusted = adjusted[firsts[group]]
-    return ManyTests(right, votes, p_value, adjusted, _threshold(least), len(order))
+    adjusted = np.where(asked, adjusted[firsts[group]], 1.0)
+    p_value = np.where(asked, p_value, 1.0)
+    return ManyTests(right, votes, p_value, adjusted, _threshold(least), len(order), asked)
 
 
 def _dealt(gold: np.ndarray, n_classes: int, times: int, seed: int) -> list[np.ndarray]:

@@ -42,12 +42,15 @@ class ConditionPool:
         How many of them have gold.
     conditions : tuple of RowCondition
     holds : sparse array of bool (s, J)
+    asked : ndarray of bool (J, C), optional
+        For which classes each condition may vote; None for all.
     """
 
     rows: np.ndarray
     n_gold: int
     conditions: tuple[RowCondition, ...]
     holds: sp.csc_array
+    asked: np.ndarray | None = None
 
 
 def mine_conditions(
@@ -73,7 +76,7 @@ def mine_conditions(
     seed : int
     """
     texts = [value if isinstance(value, str) else "" for value in frame[text_column].tolist()]
-    rows, n_gold = _sampled(texts, has_gold, seed)
+    rows, n_gold = sampled_rows(texts, has_gold, seed)
     sample = [texts[row][:_SHOWN_OF_A_TEXT] for row in rows.tolist()]
     least = max(_LEAST_ROWS, int(_LEAST_SHARE * len(rows)))
     part = frame.iloc[rows]
@@ -91,8 +94,15 @@ def mine_conditions(
     return ConditionPool(rows, n_gold, tuple(conditions[j] for j in kept.tolist()), holds[:, kept])
 
 
-def _sampled(texts: list[str], has_gold: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
-    """Return rows with gold, then others as far as there is room, and how many have gold."""
+def sampled_rows(texts: list[str], has_gold: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """Return rows with gold, then others as far as there is room, and how many have gold.
+
+    Parameters
+    ----------
+    texts : list of str (n,)
+    has_gold : ndarray of bool (n,)
+    seed : int
+    """
     generator = np.random.default_rng([_STREAM, seed])
     gold, others = (generator.permutation(np.flatnonzero(some)) for some in (has_gold, ~has_gold))
     gold, others = gold[:MOST_GOLD], others[:_MOST_ROWS]

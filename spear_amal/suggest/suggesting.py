@@ -97,13 +97,15 @@ def suggest_lfs(
     """
     check_whole("n", n, 1)
     seed = settle_seed(seed, "seed")
-    table = _Table.of(rows, text_column, y, L, classes)
+    table = RowsWithGold.of(rows, text_column, y, L, classes)
     if pool is None:
         has_gold = table.gold >= 0
         pool = mine_conditions(table.frame, text_column, has_gold, without, encoder, seed)
     gold = table.gold[pool.rows[: pool.n_gold]]
     labels = tuple(table.votes.classes)
-    tests = try_conditions(pool.holds[: pool.n_gold], gold, len(labels), seed=seed)
+    tests = try_conditions(
+        pool.holds[: pool.n_gold], gold, len(labels), seed=seed, asked=pool.asked
+    )
     sure = confident_classes(table.votes, table.gold, proba)[pool.rows]
     choices = choose(pool, tests, gold, sure, labels, rejected, (2 * n, 2 * _N_EARLY))
     taken = {*names, *table.votes.lf_names}
@@ -121,8 +123,15 @@ def suggest_lfs(
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Rows, votes and gold that fit each other."""
+class RowsWithGold:
+    """Rows, votes and gold that fit each other.
+
+    Attributes
+    ----------
+    frame : DataFrame of n rows
+    votes : LabelMatrix (n, m)
+    gold : ndarray of int (n,)
+    """
 
     frame: pd.DataFrame
     votes: LabelMatrix
@@ -136,8 +145,8 @@ class _Table:
         y: VectorLike,
         L: VotesLike | None,
         classes: ClassesLike,
-    ) -> _Table:
-        """Check what a user hands over."""
+    ) -> RowsWithGold:
+        """Check what a user hands over; as :func:`suggest_lfs` takes it."""
         frame = rows if isinstance(rows, pd.DataFrame) else _frame(rows, text_column)
         require_columns(frame, [text_column], "the rows")
         if L is None:

@@ -179,6 +179,8 @@ def _tensors(state: RunState) -> Tensors:
     for moment, parts in (("now", state.now()), ("best", state.best)):
         for part, values in parts.items():
             tensors |= with_prefix(f"{moment}.{part}", values)
+    if state.pseudo_labels is not None:
+        tensors |= with_prefix("pseudo", state.pseudo_labels.state_dict())
     for epoch, values in state.kept.items():
         tensors |= with_prefix(f"kept.{epoch}", values)
     device = _cuda_device(state)
@@ -216,6 +218,8 @@ def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
     state.saved_files = state.files(now) | state.files(state.best)
     state.optimiser.load(under_prefix("optimiser", tensors))
     state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in header.get("kept", [])}
+    if state.pseudo_labels is not None:
+        state.pseudo_labels.load_state_dict(under_prefix("pseudo", tensors))
     state.order.set_state(tensors["random.order"])
     state.groups.set_state(tensors["random.groups"])
     torch.set_rng_state(tensors["random.global"])

@@ -33,17 +33,22 @@ class TrainerConfig(BaseEstimator):
     ----------
     lr : float, optional
         Learning rate of the feature model. By default one that suits the scale of the features for
-        a linear model, and 0.001 otherwise; 0.05 for SGD.
+        a linear model, 0.00005 for an encoder (0.0005 for low-rank updates), and 0.001 otherwise;
+        0.05 for SGD.
     lr_scale : float
         Factor of `lr`, given or not.
     lr_rules : float, optional
         Learning rate of the model of the rules. Default 0.01; 0.001 for rule networks.
     batch_size : int, optional
         Default 64; 128 for images; about 16 batches an epoch where gold rows are all there is.
+    micro_batch : int, optional
+        Rows whose graph is in memory at once: larger batches go through the feature model in parts
+        and give the same gradient, in about a third more time.
     max_epochs : int
     patience : int, "auto" or None
         Training stops when `patience` epochs have brought no better validation score; None never
-        stops before `max_epochs`. "auto" is 10, and None for students and auxiliary tasks.
+        stops before `max_epochs`. "auto" is 10, None for students and auxiliary tasks, and 3 for
+        encoders.
     weight_decay : float
     optimiser : {"adam", "sgd"}
     momentum, nesterov
@@ -85,6 +90,7 @@ class TrainerConfig(BaseEstimator):
     lr_scale: float = 1.0
     lr_rules: float | None = None
     batch_size: int | None = None
+    micro_batch: int | None = None
     max_epochs: int = 100
     patience: int | str | None = "auto"
     weight_decay: float = 0.0
@@ -110,6 +116,7 @@ class TrainerConfig(BaseEstimator):
         "lr_scale": [Interval(Real, 0, None, closed="neither")],
         "lr_rules": [None, Interval(Real, 0, None, closed="neither")],
         "batch_size": [None, Interval(Integral, 1, None, closed="left")],
+        "micro_batch": [None, Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "patience": [None, StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],

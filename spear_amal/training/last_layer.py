@@ -51,7 +51,7 @@ def head_inputs(
 
 
 def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
-    """Return the parameters that a look-ahead moves: all trained, or the head's (and the rules')."""
+    """Return the parameters that a look-ahead moves: all trained, or the head's, maybe rules'."""
     named = list(model.named_parameters())
     if not last_layer:  # what is frozen takes no step
         return {name: p.detach() for name, p in named if p.requires_grad}

@@ -115,8 +115,8 @@ def kind_of_member(member: Member) -> Hashable | None:
 
     None for a member that cannot be: another module than a linear model or an MLP, rules other
     than CAGE, losses whose slopes are not known in closed form, a mixer that needs more than a
-    row's number, half precision, changed images, rows that are not in memory or are spread over
-    processes.
+    row's number, pseudo-labels, half precision, changed images, rows that are not in memory or are
+    spread over processes.
     """
     settings, table, mixer = member.trainer.settings, member.table, member.mixer
     rules = cast(RuleModel | None, member.model.rules)
@@ -126,10 +126,12 @@ def kind_of_member(member: Member) -> Hashable | None:
     plain = (
         settings.precision == "fp32"
         and not settings.compile
+        and settings.micro_batch is None
         and table.augment is None
         and member.shard.world == 1
         and mixer.weighs_by_row()
         and not (mixer.every_step or mixer.needs_graphs or mixer.separates)
+        and member.components.pseudo_labels is None
         and all(parameter.requires_grad for parameter in member.model.parameters())
     )
     if not plain or not member.components.has_closed_form() or not _has_closed_rules(member):

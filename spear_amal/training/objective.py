@@ -38,7 +38,7 @@ class Objective(nn.Module):
     components : ComponentSet
     mixer : Mixer
         Its `shard` says whether the batch is spread over processes.
-    forward_pass : Forward, optional
+    forward_pass : function of x, optional
         In place of the feature model's own call.
     """
 
@@ -47,7 +47,7 @@ class Objective(nn.Module):
         model: JointModel,
         components: ComponentSet,
         mixer: Mixer,
-        forward_pass: MixedPrecisionForward | None = None,
+        forward_pass: Callable[[Any], Any] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.components, self.mixer = model, components, mixer

@@ -21,7 +21,7 @@ from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
 from spear_amal.history import MODULE, WEIGHT
-from spear_amal.losses import ComponentSet
+from spear_amal.losses import ComponentSet, PseudoLabels
 from spear_amal.losses.noisy_label import favourite_classes
 from spear_amal.maths.losses import soft_cross_entropy
 from spear_amal.models.feature_model import LinearModel, eval_mode, twice_differentiable
@@ -33,7 +33,7 @@ from spear_amal.training.config import TrainerConfig
 from spear_amal.training.epoch_choice import AUTO, epoch_worth
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
-from spear_amal.training.table import Table, TrainingRows
+from spear_amal.training.table import Table, TrainingRows, chunk_size
 from spear_amal.training.watching import WATCHER, WatchedEpoch
 
 # Numbers that the features of all rows may take to be kept from refresh to refresh.
@@ -112,16 +112,32 @@ class TrainingRun:
             callback.on_end()
 
     def before_epoch(self) -> None:
-        """Set the rates, and refresh the mixer where it is due."""
+        """Set the rates, and refresh pseudo-labels and the mixer where it is due."""
         began = time.perf_counter()
         state, mixer = self.state, self.state.mixer
         set_rates(state.optimiser, self.settings, state.epoch)
+        labels = state.pseudo_labels
+        if labels is not None and labels.due(state.epoch):
+            self._refresh_pseudo_labels(labels)
         grouped = mixer.needs_look_ahead and not mixer.every_step
         if grouped and self.outer is not None and mixer.should_refresh(state.epoch):
             with twice_differentiable(state.model):
                 self._refresh(self._validation_batch(self.outer))
             state.refreshes += 1
         self._seconds_before = time.perf_counter() - began
+
+    def _refresh_pseudo_labels(self, labels: PseudoLabels) -> None:
+        """Have the rows of training labelled by the model as it is now."""
+        model, said = self.state.model, []
+        with torch.no_grad(), eval_mode(model):
+            for index in self.rows.split(chunk_size(self.table.x)):
+                batch = self.table.batch(index)
+                said.append((batch.y, model.feature(batch.x)[0]))
+            y, logits = (torch.cat(parts) for parts in zip(*said, strict=True))
+            labels.refresh(self.rows, y, logits)
+            if labels.keeps_anchors:
+                anchors = labels.anchor_rows(self.rows)
+                labels.keep_anchors(anchors, model.feature(self.table.batch(anchors).x)[1])
 
     def order(self) -> Tensor:
         """Draw the order of the rows of the coming epoch."""
@@ -146,6 +162,8 @@ class TrainingRun:
         epoch = state.epoch
         mixer.end_epoch()
         record: Record = {"epoch": epoch, **{f"loss/{name}": v for name, v in losses.items()}}
+        if state.pseudo_labels is not None:
+            record["pseudo_labelled"] = state.pseudo_labels.share(self.rows)
         record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(self.local_rows).items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if self.selection is not None:

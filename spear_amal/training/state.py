@@ -24,6 +24,7 @@ from spear_amal.training.objective import make_scaler
 from spear_amal.warn_once import ShownTexts
 
 if TYPE_CHECKING:
+    from spear_amal.losses import PseudoLabels
     from spear_amal.training.config import TrainerConfig
 
 
@@ -83,7 +84,7 @@ GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
 
 @dataclass
 class RunState:
-    """Model, optimiser, mixer, random state, best epoch and history of one run."""
+    """Model, optimiser, mixer, pseudo-labels, random state, best epoch and history of one run."""
 
     model: JointModel
     mixer: Mixer
@@ -92,6 +93,7 @@ class RunState:
     groups: torch.Generator  # apart from `order`: whether weights are refreshed moves no batch
     fingerprint: str
     scaler: torch.amp.GradScaler
+    pseudo_labels: PseudoLabels | None = None
     selection: Selection = field(default_factory=Selection)
     best: Parts = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
@@ -104,7 +106,13 @@ class RunState:
 
     @classmethod
     def begin(
-        cls, model: JointModel, mixer: Mixer, settings: TrainerConfig, seed: int, fingerprint: str
+        cls,
+        model: JointModel,
+        mixer: Mixer,
+        settings: TrainerConfig,
+        seed: int,
+        fingerprint: str,
+        pseudo_labels: PseudoLabels | None = None,
     ) -> RunState:
         """Start afresh."""
         return cls(
@@ -115,6 +123,7 @@ class RunState:
             groups=torch.Generator().manual_seed(seed + GROUP_STREAM),
             fingerprint=fingerprint,
             scaler=make_scaler(settings.precision),
+            pseudo_labels=pseudo_labels,
         )
 
     def keep_best(self) -> None:

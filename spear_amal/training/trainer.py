@@ -20,6 +20,7 @@ from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.feature_model import twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.training.accumulation import ForwardInParts, check_parts
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.config import TrainerConfig
 from spear_amal.training.distributed_checks import check_spreads
@@ -32,6 +33,7 @@ from spear_amal.training.state import RunState, TrainingResult
 from spear_amal.training.table import Table, TrainingRows, batches, chunk_size
 from spear_amal.training.validation_loss import ValidationLoss
 
+Forward = MixedPrecisionForward | ForwardInParts
 BATCH_SIZE = 32  # where none is given; estimators choose by the data
 
 
@@ -107,13 +109,17 @@ class Trainer:
             precise = MixedPrecisionForward(
                 model.feature, self.settings.precision, self.settings.compile
             )
-            objective = wrap_ddp(Objective(model, components, mixer, precise))
+            forward: Forward = precise
+            if self.settings.micro_batch is not None:
+                check_parts(model, mixer, shard.world)
+                forward = ForwardInParts(precise, self.settings.micro_batch)
+            objective = wrap_ddp(Objective(model, components, mixer, forward))
             run.announce()
             try:
                 while not run.is_over:
                     run.before_epoch()
                     began = time.perf_counter()
-                    sums, counts = _train_epoch(run, objective)
+                    sums, counts = _train_epoch(run, objective, forward)
                     run.after_epoch(sums, counts, time.perf_counter() - began)
                     if run.is_checkpoint_due:
                         run.checkpoint().save([run.state])
@@ -136,6 +142,8 @@ class Trainer:
     ) -> TrainingRun:
         """Attach the mixer and lay out a run that has not trained yet; arguments as of `fit`."""
         mixer.shard = shard
+        if components.pseudo_labels is not None:
+            components.pseudo_labels.begin(len(table))
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
         parts = [PackedBools.pack(components.applies(table.batch(index))) for index in chunks]
         domain = PackedBools.stack(parts)
@@ -148,7 +156,9 @@ class Trainer:
             metric=self.metric,
             positive=self.positive,
             callbacks=(*self.callbacks, *self.settings.callbacks) if shard.rank == 0 else (),
-            state=RunState.begin(model, mixer, self.settings, self.seed, fingerprint),
+            state=RunState.begin(
+                *(model, mixer, self.settings, self.seed, fingerprint, components.pseudo_labels)
+            ),
             components=components,
             table=table,
             rows=torch.as_tensor(rows),
@@ -160,7 +170,9 @@ class Trainer:
         )
 
 
-def _train_epoch(run: TrainingRun, objective: torch.nn.Module) -> tuple[Tensor, Tensor]:
+def _train_epoch(
+    run: TrainingRun, objective: torch.nn.Module, forward: Forward
+) -> tuple[Tensor, Tensor]:
     """One pass over shuffled rows; returns sums (K,) of the losses and counts of their rows."""
     state, table, shard = run.state, run.table, run.shard
     model, mixer = state.model, state.mixer
@@ -173,7 +185,7 @@ def _train_epoch(run: TrainingRun, objective: torch.nn.Module) -> tuple[Tensor, 
         if run.outer is not None and (mixer.every_step or mixer.due()):
             with twice_differentiable(model):
                 _learn(run, run.outer, batch)
-        losses, applies = _train_batch(state, objective, batch)
+        losses, applies = _train_batch(state, objective, forward, batch)
         total += losses.sum(0)
         count += applies.sum(0)
     total, count = shard.total([total, count])
@@ -181,7 +193,7 @@ def _train_epoch(run: TrainingRun, objective: torch.nn.Module) -> tuple[Tensor, 
 
 
 def _train_batch(
-    state: RunState, objective: torch.nn.Module, batch: Batch
+    state: RunState, objective: torch.nn.Module, forward: Forward, batch: Batch
 ) -> tuple[Tensor, Tensor]:
     """One step of the optimiser; returns losses and domains (B, K).
 
@@ -191,6 +203,8 @@ def _train_batch(
     value, losses, applies = objective(batch)
     state.optimiser.zero_grad(set_to_none=True)
     state.scaler.scale(value).backward()
+    if isinstance(forward, ForwardInParts):
+        forward.finish()
     state.scaler.step(state.optimiser)  # type: ignore[arg-type]  # by its names
     state.scaler.update()
     return losses, applies

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spear_amal.labeling.re2_patterns import Translation, translated
 from spear_amal.workbench.killable import KillableWorker, SupersededError, TimeLimitError
-from spear_amal.workbench.patterns import Translation, translated
 from spear_amal.workbench.text_index import Group, TextIndex
 
 try:

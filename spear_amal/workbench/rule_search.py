@@ -23,6 +23,7 @@ from spear_amal.declared_lfs import (
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF, compiled
 from spear_amal.labeling.letter_cases import with_lower_case
+from spear_amal.labeling.re2_patterns import translated
 from spear_amal.labeling.required_literals import needed_by
 from spear_amal.workbench import pattern_search
 from spear_amal.workbench.distribution import Distribution
@@ -36,7 +37,6 @@ from spear_amal.workbench.pattern_search import (
     TriedRows,
     in_order,
 )
-from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import TextIndex
 
 _COLUMNS = 4  # that are kept laid out for search

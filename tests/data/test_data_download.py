@@ -25,7 +25,6 @@ from spear_amal.data import (
 )
 from spear_amal.data.corpora.sms import _HIT_LINES, revert_package
 from spear_amal.data.download import sources
-from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.download.sources import (
     AptPackage,
     NpmPackage,
@@ -41,6 +40,7 @@ from spear_amal.errors import (
     InputError,
     MissingExtraError,
 )
+from spear_amal.io.cache_folder import cache_folder
 from spear_amal.progress import Progress
 
 REAL_DOWNLOAD = sources.download  # before the fixture takes it away

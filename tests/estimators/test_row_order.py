@@ -15,6 +15,7 @@ from spear_amal.estimators import (
     LabelModelClassifier,
     ReweightedClassifier,
     RuleNetworkClassifier,
+    SelfTrainedClassifier,
     SpearClassifier,
 )
 from spear_amal.estimators.validation import places_by_id
@@ -28,6 +29,7 @@ ESTIMATORS = [
     SpearClassifier(trainer=T, fit_strategy="refit", validation="split"),
     LabelModelClassifier(trainer=T),
     ReweightedClassifier(trainer=T),
+    SelfTrainedClassifier(trainer=T, feature_model="mlp", hidden=(5,)),
     RuleNetworkClassifier(trainer=T, inference="feature"),
     DistilledClassifier("linear", trainer=T),
     AuxiliaryClassifier("mlp:5", ["l2"], trainer=T),

@@ -24,6 +24,7 @@ from spear_amal.estimators import (
     ReweightedClassifier,
     RotationDistiller,
     RuleNetworkClassifier,
+    SelfTrainedClassifier,
     SingleModelClassifier,
 )
 from spear_amal.labeling import PandasLFApplier, keyword_lf
@@ -40,7 +41,10 @@ EXPECTED = {
 CLASS_WEIGHTS = {
     "check_class_weight_classifiers": "validation rows count alike, and choose the epoch",
 }
-KINDS = (LabelModelClassifier, SpearClassifier, RuleNetworkClassifier, ReweightedClassifier)
+KINDS = (
+    *(LabelModelClassifier, SpearClassifier, RuleNetworkClassifier, ReweightedClassifier),
+    SelfTrainedClassifier,
+)
 SGD = TrainerConfig(optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64")
 ESTIMATORS = [
     GoldClassifier(trainer=TrainerConfig(max_epochs=5)),

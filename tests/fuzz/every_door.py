@@ -31,6 +31,7 @@ PACKAGES = (
     *(
         "mixers",
         "models",
+        "prompted_lfs",
         "report",
         "slicing",
         "studies",
@@ -106,6 +107,7 @@ WITHOUT = {
         estimators.fit_together
     """,
     "it may fetch a corpus": "studies.load_corpus_votes",
+    "a number of this process": "prompted_lfs.spent",
     "it is read through the door of folders of votes": "training.ParquetRows",
 }
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spear_amal.errors import InputError
 from spear_amal.losses import (
     Agreement,
+    AnchorContrast,
     ClosedForm,
     Component,
     ComponentSet,
@@ -20,6 +21,8 @@ from spear_amal.losses import (
     OnCovered,
     PosteriorRegularisation,
     PredictionEntropy,
+    PseudoLabelDivergence,
+    PseudoLabels,
     RuleConsensus,
     RuleGold,
     RuleLikelihood,
@@ -29,6 +32,7 @@ from spear_amal.losses import (
     TaskSquaredError,
     TeacherCrossEntropy,
     TeacherDivergence,
+    UniformDivergence,
     resolve,
     spear_components,
     teacher_components,
@@ -44,6 +48,19 @@ from spear_amal.testing import B, ContractError, M, check_loss, example_batch
 
 RULE_CLASSES = torch.tensor([0, 4, 1])
 EXEMPLARS = torch.rand(B, M, generator=torch.Generator().manual_seed(7)) < 0.5
+
+
+def pseudo_labels():
+    labels, outputs = PseudoLabels(threshold=0.4), example_batch(seed=1)[0]
+    labels.begin(B)
+    gold = torch.tensor([0, -1, -1, -1, 4, -1, -1])
+    labels.refresh(torch.arange(B), gold, outputs.logits.detach())
+    anchors = labels.anchor_rows(torch.arange(B))
+    labels.keep_anchors(anchors, outputs.hidden[anchors])
+    return labels
+
+
+LABELS = pseudo_labels()
 MEMBERS = {
     "gold": GoldCrossEntropy(),
     "gold-weighted": GoldCrossEntropy([0.5, 2.0, 1.0, 1.0, 0.25]),
@@ -70,6 +87,9 @@ MEMBERS = {
     "upright": UprightDivergence(),
     "rotated": RotatedDivergence(),
     "rotated-half": RotatedDivergence(2.5, 0.5),
+    "pseudo-label": PseudoLabelDivergence(LABELS),
+    "uniform": UniformDivergence(LABELS),
+    "contrast": AnchorContrast(LABELS),
     "task": TaskCrossEntropy("colour"),
     "task-number": TaskSquaredError("weight"),
     "task-made": TaskCrossEntropy("rotation"),

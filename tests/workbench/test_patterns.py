@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spear_amal.labeling import re2_patterns
+from spear_amal.labeling.re2_patterns import translated
 from spear_amal.labeling.required_literals import needed_by
-from spear_amal.workbench import pattern_search, patterns
+from spear_amal.workbench import pattern_search
 from spear_amal.workbench.keyword_search import rows_for_lf
 from spear_amal.workbench.killable import SupersededError, always
 from spear_amal.workbench.pattern_search import PatternProcess, rows_by_re2
-from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import TextIndex
 
 arrow = pytest.importorskip("pyarrow")
@@ -117,7 +118,7 @@ def test_words_that_a_pattern_needs_lose_no_row(text: str, texts: list[str]) -> 
 def test_case_is_ignored_as_re_ignores_it(ends: tuple[str, str], flags: int) -> None:
     first, last = map(ord, ends)
     pattern = re.compile(f"[{re.escape(ends[0])}-{re.escape(ends[1])}]", flags)
-    ranges = patterns._element("RANGE", (first, last), pattern.flags, False)
+    ranges = re2_patterns._element("RANGE", (first, last), pattern.flags, False)
     listed = {chr(c) for low, high in ranges for c in range(low, high + 1)}
     assert listed == set(pattern.findall("".join(map(chr, range(sys.maxunicode + 1)))))
 

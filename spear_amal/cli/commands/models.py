@@ -119,10 +119,11 @@ def evaluate(options: EvaluateOptions) -> None:
 
 
 def export(options: ExportOptions) -> None:
-    """Write a model as a file that other programs run, without this package.
+    """Write a model as a file that other programs run, and as a card that people read.
 
-    An ONNX file holds features and networks; onnxruntime runs it. It is held against the model
-    first, on odd rows and on those of --data.
+    An ONNX file holds features and networks; onnxruntime runs it without this package. It is held
+    against the model first, on odd rows and on those of --data. A model card says what the model
+    is for, what it was made from and what it is worth.
     """
     from spear_amal.cli.export import export as run
 

@@ -15,16 +15,15 @@ from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpora.synthetic import GENERATED_SPEC
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.download.cache import (
-    CACHE_VARIABLE,
     CacheError,
     Wanted,
-    cache_folder,
     data_folder,
     fetch_first,
     sha256_of,
 )
 from spear_amal.errors import ChecksumError, InputError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.cache_folder import CACHE_VARIABLE, cache_folder
 
 #: The corpora that :func:`spear_amal.data.load_corpus` knows, by name.
 CORPORA: dict[str, CorpusSpec] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,87 @@ def synthetic_votes(
     right = generator.random((n, m)) < accuracies
     wrong = (y[:, None] + generator.integers(1, n_classes, size=(n, m))) % n_classes
     votes = np.where(fired, np.where(right, y[:, None], wrong), ABSTAIN)
+    return LabelMatrix.from_dense(votes, classes=tuple(range(n_classes))), y
+
+
+def synthetic_judges(
+    n: int,
+    m: int,
+    n_classes: int = 2,
+    accuracies: float | VectorLike = 0.75,
+    coverages: float | VectorLike = 1.0,
+    class_balance: VectorLike | None = None,
+    cliques: Sequence[int] = (),
+    copying: float = 0.8,
+    hard_share: float = 0.0,
+    hard_guessing: float = 0.8,
+    seed: int = 0,
+) -> tuple[LabelMatrix, np.ndarray]:
+    """Draw votes of m judges with known accuracies that err alike, in known ways.
+
+    Judges of a clique have an answer in common, drawn as a vote of their mean accuracy is; each
+    repeats it with probability `copying`, and else votes of itself. On hard rows each vote, and
+    each common answer, is with probability `hard_guessing` a guess at random.
+
+    Parameters
+    ----------
+    n, m, n_classes : int
+    accuracies, coverages : float or array (m,)
+        In [0, 1]; accuracies are those on rows that are not hard.
+    class_balance : array (n_classes,), optional
+        Sums to 1; default uniform.
+    cliques : sequence of int
+        Sizes of the cliques; the first judges are the first clique. Others are independent.
+    copying, hard_share, hard_guessing : float
+        In [0, 1].
+    seed : int
+
+    Returns
+    -------
+    LabelMatrix (n, m), ndarray (n,) of int64
+        Votes and the true classes.
+
+    Raises
+    ------
+    InputError
+        If a probability lies outside [0, 1], a length is wrong, or cliques need more judges.
+
+    Examples
+    --------
+    >>> votes, _ = synthetic_judges(5, 3, accuracies=0.6, cliques=[3], copying=1.0)
+    >>> bool((votes.to_dense() == votes.to_dense()[:, :1]).all())
+    True
+    """
+    for size in cliques:
+        check_whole("cliques", size, 1)
+    sizes = list(cliques)
+    if sum(sizes) > m:
+        raise InputError(f"cliques {sizes} need {sum(sizes)} judges, m is {m}")
+    accuracies = _probabilities("accuracies", accuracies, m)
+    for name, value in (
+        ("copying", copying),
+        ("hard_share", hard_share),
+        ("hard_guessing", hard_guessing),
+    ):
+        _probabilities(name, value, 1)
+    ends = np.cumsum([0, *sizes])
+    means = [accuracies[a:b].mean() for a, b in pairwise(ends)]
+    everyone = [*accuracies, *means]
+    generator = random_generator(seed)
+    voices, y = synthetic_votes(
+        n, len(everyone), n_classes, everyone, 1.0, class_balance, generator
+    )
+    hard = generator.random(n) < hard_share
+    guessed = hard[:, None] & (generator.random(voices.shape) < hard_guessing)
+    answers = np.where(
+        guessed, generator.integers(n_classes, size=voices.shape), voices.to_dense()
+    )
+    votes = answers[:, :m].copy()
+    for g, (a, b) in enumerate(pairwise(ends)):
+        repeats = generator.random((n, b - a)) < copying
+        votes[:, a:b] = np.where(repeats, answers[:, [m + g]], votes[:, a:b])
+    silent = generator.random((n, m)) >= _probabilities("coverages", coverages, m)
+    votes[silent] = ABSTAIN
     return LabelMatrix.from_dense(votes, classes=tuple(range(n_classes))), y
 
 

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import platformdirs
-
 from spear_amal._typing import PathLike
 from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
+from spear_amal.io.cache_folder import CACHE_VARIABLE
 from spear_amal.io.leftovers import scratch_folder
 from spear_amal.progress import Progress
 
 DATA_VARIABLE = "SPEAR_AMAL_DATA"
-CACHE_VARIABLE = "SPEAR_AMAL_CACHE"
 _Content = TypeVar("_Content")
 
 
@@ -38,14 +36,6 @@ def data_folder(data_dir: PathLike | None = None) -> Path | None:
         origin = "data_dir" if data_dir is not None else f"environment variable {DATA_VARIABLE}"
         raise InputError(f"{origin} names {folder}, which is not a folder; correct it or leave it")
     return folder
-
-
-def cache_folder(cache_dir: PathLike | None = None) -> Path:
-    """Return the cache: the argument, else the environment variable, else the platform's place."""
-    named = cache_dir if cache_dir is not None else os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    return platformdirs.user_cache_path("spear_amal", appauthor=False)
 
 
 def sha256_of(path: PathLike) -> str:

@@ -13,13 +13,14 @@ import numpy as np
 
 from spear_amal._typing import PathLike
 from spear_amal.data.download.archives import base_name, members
-from spear_amal.data.download.cache import cache_folder, data_folder, fetch_first
+from spear_amal.data.download.cache import data_folder, fetch_first
 from spear_amal.data.download.sources import PipPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
 from spear_amal.data.images.dataset import ImageData
 from spear_amal.data.images.locate import GUARD, wanted_images
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.cache_folder import cache_folder
 from spear_amal.io.shipped import shipped_file
 
 FILE = "CIFAR-10_human.npz"

@@ -12,15 +12,14 @@ import numpy as np
 from spear_amal._typing import PathLike
 from spear_amal.data.download.archives import held_files
 from spear_amal.data.download.cache import (
-    CACHE_VARIABLE,
     Wanted,
-    cache_folder,
     data_folder,
     fetch_first,
 )
 from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
 from spear_amal.errors import ChecksumError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.cache_folder import CACHE_VARIABLE, cache_folder
 from spear_amal.io.guard import guarded_reading
 from spear_amal.progress import Progress
 

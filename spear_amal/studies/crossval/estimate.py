@@ -69,7 +69,11 @@ class ScoreEstimate:
         if self.rules is not None:
             gain = self.rules.gain
             stored |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
-        return stored
+            stored["rules"] = self.rules.text
+        per_class = self.result.outcome.per_class
+        columns = ["class", "rows", "precision", "recall", "f1"]
+        scores = per_class.loc[per_class["method"] == self.method, columns]
+        return stored | {"per_class": scores.to_dict(orient="records")}
 
 
 def estimate_score(

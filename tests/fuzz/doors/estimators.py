@@ -12,6 +12,7 @@ from spear_amal.estimators import distiller, nest_options, option_places
 NAMES = [
     *("GoldClassifier", "LabelModelClassifier", "ReweightedClassifier", "RuleNetworkClassifier"),
     *("SpearClassifier", "DistilledClassifier", "AuxiliaryClassifier", "SingleModelClassifier"),
+    "SelfTrainedClassifier",
 ]
 #: Numbers of epochs, rows and folds ask for work: small ones alone are drawn.
 QUICK = {"trainer__max_epochs": 2, "trainer__batch_size": 8, "hidden": (4,)}
@@ -23,6 +24,8 @@ def quick(draw, cls, changes):
     nested = {"trainer": training.TrainerConfig(max_epochs=2)}
     if "rule_model" in model.get_params(deep=False):
         nested["rule_model"] = estimators.RuleModelConfig()
+    if "self_training" in model.get_params(deep=False):
+        nested["self_training"] = estimators.SelfTrainingConfig()
     model.set_params(**nested)
     model.set_params(**{name: v for name, v in QUICK.items() if name in model.get_params()})
     if cls.__name__ == "DistilledClassifier":
@@ -50,6 +53,7 @@ def features(draw, n):
 @door(
     *(f"estimators.{name}" for name in NAMES),
     *(f"spear_amal.{name}" for name in NAMES),
+    "estimators.SelfTrainingConfig",
     *("estimators.RuleModelConfig", "spear_amal.RuleModelConfig", "spear_amal.TrainerConfig"),
     *("training.TrainerConfig", "estimators.BaseSpearEstimator", "training.Trainer"),
 )

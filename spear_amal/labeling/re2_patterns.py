@@ -95,6 +95,22 @@ def translated(
     return Translation(text, tuple(sorted(writer.beyond)))
 
 
+def share_no_character(one: Any, other: Any, flags: int) -> bool:
+    """Return whether no character is matched by both of two parts of a parsed pattern.
+
+    Parameters
+    ----------
+    one, other : (operator, argument)
+        Of the parser of ``re``. Parts that match more or less than a character share some.
+    flags : int
+    """
+    kinds = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
+    if not {str(one[0]), str(other[0])} <= set(kinds):
+        return False
+    first, second = (_characters(str(name), part, flags, False) for name, part in (one, other))
+    return _difference(first, second) == first
+
+
 class _UnknownError(Exception):
     """A part of a pattern that is not known here: of a later Python."""
 
