@@ -167,6 +167,11 @@ EXPECTED = {
         "scored only by models that never saw it: 5 folds",
         "The rules add|Too early to say",
     ],
+    "32": [
+        r"\d+ kB; held against the model on \d+ rows",
+        r"onnxruntime alone says \['good', 'bad', 'good'\]",
+        "below 1e-5: True",
+    ],
     "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }
 WITH_DATA = {

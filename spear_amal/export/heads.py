@@ -62,7 +62,9 @@ class Layers:
         return cls([one[0] for one in arrays], [one[1] for one in arrays])
 
 
-def class_probabilities(graph: Graph, estimator: BaseSpearEstimator, features: FeatureValues) -> Any:
+def class_probabilities(
+    graph: Graph, estimator: BaseSpearEstimator, features: FeatureValues
+) -> Any:
     """Return what an estimator predicts without votes: float32 (n, C), as its `classes_` go.
 
     Parameters
@@ -93,7 +95,9 @@ def _floored_log(graph: Graph, member: BaseSpearEstimator, features: FeatureValu
     return graph.op("Max", graph.op("Log", p), float(LOG_FLOOR))
 
 
-def _mean_probabilities(graph: Graph, estimator: BaseSpearEstimator, features: FeatureValues) -> Any:
+def _mean_probabilities(
+    graph: Graph, estimator: BaseSpearEstimator, features: FeatureValues
+) -> Any:
     """Return the mean of what the models of one estimator say."""
     networks = [model.feature for model in estimator.models_]
     if isinstance(networks[0], EncoderModel):

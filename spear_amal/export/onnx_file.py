@@ -133,7 +133,12 @@ def onnx_model(model: TextClassifier, metadata: Mapping[str, str]) -> Any:
     values = feature_values(graph, features)
     p = class_probabilities(graph, model.estimator_, values)
     _outputs(graph, p, model)
-    return _assembled(graph, inputs, metadata)
+    types = graph.onnx.TensorProto
+    outputs = {
+        LABEL: (types.STRING, [_ROWS]),
+        PROBABILITIES: (types.FLOAT, [_ROWS, "classes"]),
+    }
+    return assembled(graph, inputs, outputs, metadata)
 
 
 def input_kinds(features: TableFeatures) -> dict[str, str]:
@@ -206,20 +211,30 @@ def _outputs(graph: Graph, p: str, model: TextClassifier) -> None:
     graph.named(graph.op("Where", is_number, names, [""]), LABEL)
 
 
-def _assembled(graph: Graph, inputs: Mapping[str, str], metadata: Mapping[str, str]) -> Any:
+def assembled(
+    graph: Graph,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, tuple[int, list[str]]],
+    metadata: Mapping[str, str],
+) -> Any:
+    """Return a graph as a checked ``onnx.ModelProto``.
+
+    Parameters
+    ----------
+    graph : Graph
+    inputs : mapping of str to str
+        Types of values (n,), such as "STRING".
+    outputs : mapping of str to (type, shape)
+    metadata : mapping of str to str
+    """
     onnx = graph.onnx
     helper, types = onnx.helper, onnx.TensorProto
+    info = helper.make_tensor_value_info
     whole = helper.make_graph(
         graph.nodes,
         "spear_amal",
-        [
-            helper.make_tensor_value_info(name, getattr(types, kind), [_ROWS])
-            for name, kind in inputs.items()
-        ],
-        [
-            helper.make_tensor_value_info(LABEL, types.STRING, [_ROWS]),
-            helper.make_tensor_value_info(PROBABILITIES, types.FLOAT, [_ROWS, "classes"]),
-        ],
+        [info(name, getattr(types, kind), [_ROWS]) for name, kind in inputs.items()],
+        [info(name, kind, shape) for name, (kind, shape) in outputs.items()],
         graph.initializers,
         value_info=graph.value_infos,
     )

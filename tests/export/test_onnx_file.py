@@ -129,7 +129,7 @@ def odd_model(request):
 
 
 @example(data=None)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_texts_are_cut_into_the_same_words(odd_model, data):
     clf, session, words = odd_model
