@@ -2,8 +2,8 @@
 
 Everything that the tokenizer does to single characters is asked of it here, character by character,
 and goes into tables: what is dropped, made small or stripped of accents, what parts words, and what
-is a word of its own. The longest tokens are then found by a walk through a tree of all of them, from
-every place of every word at once.
+is a word of its own. The longest tokens are then found by a walk through a tree of all of them,
+from every place of every word at once.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def _characters_of(before_words: str) -> tuple[dict[str, str], list[str], list[s
 
 def _kinds_of(pre_tokenizer: Any, letters: list[str]) -> dict[str, bool]:
     """Return characters that part words, and whether they are words themselves."""
-    parting = []
+    parting: list[str] = []
     for start in range(0, len(letters), _BLOCK):
         block = "".join(letters[start : start + _BLOCK])
         if [end for _, end in pre_tokenizer.pre_tokenize_str(block)] != [(0, len(block))]:

@@ -1,4 +1,4 @@
-"""BERT within an ONNX file: tokens as the library tokenizers cuts them, vectors as torch has them."""
+"""BERT within an ONNX file: tokens as the library tokenizers cuts them, vectors as of torch."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def tokenizer_of(lowercase=True):
     return made
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["small", "as-it-is"])
+@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)])
 def both(request):
     """A tokenizer, and a session that does the same."""
     tokenizer = tokenizer_of(request.param)
@@ -71,7 +71,7 @@ PIECE = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(st.lists(st.lists(PIECE, max_size=12).map("".join), min_size=1, max_size=4))
 def test_texts_have_the_same_tokens(both, texts):
     assert_same_tokens(both, texts)
@@ -109,7 +109,14 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-@pytest.mark.parametrize("options", ["", ",lora_rank=2", ",pooling=first,crossfit=2"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(",lora_rank=2", marks=pytest.mark.slow),
+        ",pooling=first,crossfit=2",
+        pytest.param("", marks=pytest.mark.slow),
+    ],
+)
 def test_encoder_that_was_trained_is_in_the_file(folder, tmp_path, options):
     frame = pd.DataFrame({"text": ["unaffable!", "winning a", "a b [MASK]", "ab 1 1 1"] * 5})
     frame["label"] = ["yes", "no"] * 10

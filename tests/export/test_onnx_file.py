@@ -170,7 +170,7 @@ def test_model_with_rules_is_refused_or_exported_without_them(tmp_path):
     export_onnx(clf, tmp_path / "m.onnx", without_votes=True)
     session = open_session((tmp_path / "m.onnx").read_bytes())
     assert session.get_modelmeta().custom_metadata_map["rules"] == "left out"
-    label, p = session.run(None, {"text": table()["text"].to_numpy(dtype=object)})
+    _, p = session.run(None, {"text": table()["text"].to_numpy(dtype=object)})
     x = clf.features_.transform(table())
     np.testing.assert_allclose(p, clf.estimator_._predict_proba(x, None, 0.0), atol=TOLERANCE)
 
