@@ -218,7 +218,7 @@ def keys_in(path: Path) -> set[str]:
 
     file = sqlite3.connect(path)
     try:
-        return {key for (key,) in file.execute("SELECT key FROM answers")}
+        return {key.decode() for (key,) in file.execute("SELECT key FROM answers")}
     except sqlite3.OperationalError:  # killed before it had made the table
         return set()
     finally:

@@ -35,7 +35,9 @@ ABOUT = {
 PROMPTS = {"youtube": "Comment on a music video: {text}", "sms": "Text message: {text}"}
 
 
-def measure(corpus_name: str, n_rows: int, model: ChatModel, folder: Path) -> None:
+def measure(
+    corpus_name: str, n_rows: int, model: ChatModel, folder: Path, manners: list[str]
+) -> None:
     """Print the figures of a corpus."""
     corpus = load_corpus(corpus_name)
     chosen = np.random.default_rng(0).permutation(len(corpus.frame))[:n_rows]
@@ -44,7 +46,7 @@ def measure(corpus_name: str, n_rows: int, model: ChatModel, folder: Path) -> No
     about = {names[key]: text for key, text in ABOUT[corpus_name].items()}
     gold = frame["label"].to_numpy()
     frame = frame[["text"]]
-    for score in ("none", "logprobs", "stated"):
+    for score in manners:
         lf = prompt_lf(
             *("asks", PROMPTS[corpus_name], about), model=model, score=score, cache_dir=folder
         )
@@ -89,13 +91,14 @@ def main() -> None:
     parser.add_argument("--url", help="of a server that runs")
     parser.add_argument("--name", default="local")
     parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--scores", default="none,logprobs,stated")
     options = parser.parse_args()
     with ExitStack() as stack:
         url = options.url or stack.enter_context(local_server(options.model, options.python))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         model = ChatModel(name=options.name, base_url=url, concurrency=1, timeout=300)
         for name in ABOUT:
-            measure(name, options.rows, model, folder)
+            measure(name, options.rows, model, folder, options.scores.split(","))
 
 
 if __name__ == "__main__":

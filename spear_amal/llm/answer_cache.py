@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import check_writable
@@ -19,6 +19,8 @@ from spear_amal.llm.chat_model import ChatModel
 FILE = "answers.sqlite"
 FORMAT = 1
 _AT_ONCE = 500  # keys of one query
+Row: TypeAlias = tuple[bytes, bytes, bytes]
+
 _PATIENCE = 60.0  # seconds for which another process may write
 
 
@@ -65,22 +67,21 @@ class AnswerCache:
 
     def read(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
         """Return the answers that are kept, by key."""
-        rows: list[tuple[str, str, bytes]] = []
+        rows: list[Row] = []
         for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
+            some = [key.encode() for key in keys[start : start + _AT_ONCE]]
             marks = ",".join("?" * len(some))
             query = f"SELECT key, content, digest FROM answers WHERE key IN ({marks})"
             rows += self._execute(query, some)
-        answers = {row[0]: _load(row[1]) for row in rows if _is(*row)}
+        answers = {row[0].decode(): _load(row[1]) for row in rows if _is(*row)}
         if len(answers) < len(rows):
             self._warn(f"{self.path}: {len(rows) - len(answers)} damaged answers are asked again")
         return answers
 
     def write(self, key: str, answer: ChatAnswer) -> None:
         """Keep an answer; when this returns, the end of the process cannot take it away."""
-        content = _dump(answer)
-        row = (key, content, _digest(key, content))
-        self._execute(_INSERT, row)
+        row = (key.encode(), _dump(answer))
+        self._execute(_INSERT, (*row, _digest(*row)))
 
     def close(self) -> None:
         """Close the file."""
@@ -159,15 +160,19 @@ class AnswerCache:
         )
 
 
-_TABLE = "CREATE TABLE answers (key TEXT PRIMARY KEY, content TEXT, digest BLOB) WITHOUT ROWID"
+_TABLE = "CREATE TABLE answers (key BLOB PRIMARY KEY, content BLOB, digest BLOB) WITHOUT ROWID"
 _INSERT = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)"
 
 
-def _readable_rows(path: Path) -> Iterator[tuple[str, str, bytes]]:
-    with suppress(sqlite3.Error), _reading(path) as file:
-        for row in file.execute("SELECT key, content, digest FROM answers"):
-            if _is(*row):
-                yield row
+def _readable_rows(path: Path) -> Iterator[Row]:
+    """Read rows from both ends until what is damaged."""
+    seen = set()
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error), _reading(path) as file:
+            for row in file.execute(f"SELECT * FROM answers ORDER BY key {order}"):
+                if _is(*row) and row[0] not in seen:
+                    seen.add(row[0])
+                    yield row
 
 
 @contextmanager
@@ -186,24 +191,24 @@ def _free_name(path: Path) -> Path:
     return aside
 
 
-def _digest(key: str, content: str) -> bytes:
-    return hashlib.sha256(f"{key} {content}".encode()).digest()
+def _digest(key: bytes, content: bytes) -> bytes:
+    return hashlib.sha256(key + b" " + content).digest()
 
 
 def _is(key: Any, content: Any, digest: Any) -> bool:
-    return isinstance(key, str) and isinstance(content, str) and digest == _digest(key, content)
+    return isinstance(key, bytes) and isinstance(content, bytes) and digest == _digest(key, content)
 
 
 # -- answers as JSON ------------------------------------------------------------------------------
 
 
-def _dump(answer: ChatAnswer) -> str:
+def _dump(answer: ChatAnswer) -> bytes:
     choices = answer.choices and [(c.token, c.logprob, c.alternatives) for c in answer.choices]
     tokens = (answer.prompt_tokens, answer.answer_tokens)
-    return json.dumps((answer.text, answer.refused, answer.is_whole, tokens, choices))
+    return json.dumps((answer.text, answer.refused, answer.is_whole, tokens, choices)).encode()
 
 
-def _load(content: str) -> ChatAnswer:
+def _load(content: bytes) -> ChatAnswer:
     text, refused, is_whole, (prompt_tokens, answer_tokens), listed = json.loads(content)
     choices = tuple(TokenChoice(*choice) for choice in listed or ()) or None
     return ChatAnswer(text, refused, is_whole, choices, prompt_tokens, answer_tokens, True)

@@ -206,10 +206,11 @@ class ChatClient:
             self._warn()
 
     def _left(self, tally: Tally, requests: dict[str, ChatRequest]) -> str:
-        left = tally.total - tally.done
+        left = tally.total - tally.answered
         words = (
-            f" {tally.done} of {tally.total} requests are answered and kept in {self.cache_path}, "
-            f"{left} are left; ask again to go on, and what is kept is not paid again"
+            f" {tally.answered} of {tally.total} requests are answered and kept in "
+            f"{self.cache_path}, {left} are left; ask again to go on, and what "
+            "is kept is not paid again"
         )
         if self.max_cost is None:
             return words

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from spear_amal.errors import InputError, MissingExtraError
@@ -88,7 +89,7 @@ class Tally:
 
     total: int
     done: int = 0
-    n_cached: int = 0
+    answered: int = 0
 
 
 class Halted(Exception):
@@ -169,14 +170,14 @@ class Session:
 
         Raises
         ------
-        BaseException
+        Exception
             Whatever ended the session; the answers so far are kept.
         """
         kept = self._cache.read(list(requests))
         outcomes: dict[str, AnswerOrFailure] = {
             key: self.state.with_tokens(requests[key], answer) for key, answer in kept.items()
         }
-        tally.done = tally.n_cached = len(outcomes)
+        tally.done = tally.answered = len(outcomes)
         todo = iter([(key, request) for key, request in requests.items() if key not in kept])
 
         async def work() -> None:
@@ -189,13 +190,16 @@ class Session:
                     self.halt(error)
                     return
                 tally.done += 1
+                tally.answered += isinstance(outcomes[key], ChatAnswer)
 
         n = min(self._model.concurrency, len(requests) - len(kept))
         async with asyncio.TaskGroup() as group:
             for _ in range(n):
                 group.create_task(work())
-        if self.error is not None and len(outcomes) < len(requests):
-            raise self.error
+        if self.error is not None and tally.answered < len(requests):
+            # An event loop ends at an interrupt: whoever was interrupted knows of it.
+            is_error = isinstance(self.error, Exception)
+            raise self.error if is_error else ChatServerError("asking was interrupted")
         return outcomes
 
     async def _shared(self, key: str, request: ChatRequest) -> AnswerOrFailure:
@@ -238,13 +242,13 @@ class Session:
 
     async def _tries(self, key: str, request: ChatRequest) -> AnswerOrFailure:
         n_tries = answered = 0
-        counted = 0  # tries; not those that others got through while this one was held back
+        counted = 0  # tries, since others got through while this one was held back
 
         def count(state: RetryCallState) -> bool:
             nonlocal answered, counted
             trouble = state.outcome.exception() if state.outcome else None
             moves = isinstance(trouble, Again) and trouble.is_throttled
-            counted += not (moves and self._n_answered > answered)
+            counted = 0 if moves and self._n_answered > answered else counted + 1
             answered = self._n_answered
             return counted >= self._model.max_tries
 
@@ -262,7 +266,7 @@ class Session:
         raise Halted  # never: the loop ends by one of these
 
     async def _pause(self, seconds: float) -> None:
-        await self._unless_halted(self.state.clock.sleep(seconds))
+        await self._unless_halted(lambda: self.state.clock.sleep(seconds))
 
     def _note_failure(self, trouble: Again, n_tries: int) -> None:
         """Halt where the server is down: not each request has to find that out."""
@@ -317,7 +321,7 @@ class Session:
             at = state.throttle.turn(state.tokens_of(request) + request.max_tokens)
             while (wait := max(at - state.clock.now(), state.throttle.held())) > 0:
                 await self._pause(wait)
-            lane = await self._unless_halted(self._lanes.take())
+            lane = await self._unless_halted(self._lanes.take)
             try:
                 began, sent = state.clock.now(), True
                 reply = await self._lanes.post(lane, body)
@@ -338,7 +342,7 @@ class Session:
         cost = self.state.purse.most(request)
         try:
             while (room := self.state.purse.reserve(cost)) is not None:
-                await self._unless_halted(room)
+                await self._unless_halted(partial(asyncio.wait_for, room, None))
         except BudgetError as error:
             self.halt(error)
             raise Halted from None
@@ -429,10 +433,10 @@ class Session:
         if self.error is not None:
             raise Halted
 
-    async def _unless_halted(self, awaitable: Awaitable[_Result]) -> _Result:
+    async def _unless_halted(self, begin: Callable[[], Awaitable[_Result]]) -> _Result:
         """Wait for something, but not longer than until nothing more is sent."""
         self._check_halted()
-        waited = asyncio.ensure_future(awaitable)
+        waited = asyncio.ensure_future(begin())
         try:
             ends: set[asyncio.Future[Any]] = {waited, self._halted}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
@@ -47,6 +47,7 @@ from spear_amal.labeling.load_lfs import FreshLoader
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.user_functions import source_of
 from spear_amal.prompted_lfs import PromptedLF, spent
+from spear_amal.prompted_lfs.asking import kept_answers_only
 from spear_amal.votes.class_set import ClassNames, ClassSet
 from spear_amal.workbench.snapshot import Asking, LFError
 
@@ -188,7 +189,7 @@ class _LFProcess:
 
     def _votes(self, lf: LabelingFunction, classes: ClassSet, may_ask: bool) -> LFVotes:
         if not isinstance(lf, PromptedLF):
-            return self._run(lf, classes)
+            return self._run(lf, classes, may_ask)
         before = spent()
         lf.outcomes.clear()
         try:
@@ -198,7 +199,7 @@ class _LFProcess:
         if plan.n_open and not may_ask:
             waits = LFError("waits until you say that the model is to be asked")
             return LFVotes(np.full(self._n, -1, np.int16), -1, waits, plan)
-        voted = self._run(lf, classes)
+        voted = self._run(lf, classes, may_ask)
         outcomes = tuple(lf.outcomes.most_common())
         asking = replace(self._plan(lf), outcomes=outcomes, spent=spent() - before)
         return voted._replace(asking=asking)
@@ -209,12 +210,13 @@ class _LFProcess:
         forecast = lf.inquiry.forecast(lf.inquiry.texts(source.batch(0, source.n)))
         return Asking.of(lf.inquiry.model, forecast)
 
-    def _run(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
+    def _run(self, lf: LabelingFunction, classes: ClassSet, may_ask: bool) -> LFVotes:
         source: Any = self._source
         votes = np.full(self._n, -1, dtype=np.int16)
 
         def compute(lfs: list[LabelingFunction]) -> Labelled:
-            return label(lfs, classes, source, True, lambda done: None, None)
+            with nullcontext() if may_ask else _asking_nobody(lf):
+                return label(lfs, classes, source, True, lambda done: None, None)
 
         try:
             declared = OutputParser(lf, classes).declared
@@ -232,6 +234,13 @@ class _LFProcess:
 
 
 _process = _LFProcess()
+
+
+def _asking_nobody(lf: LabelingFunction) -> AbstractContextManager[None]:
+    """Keep a page that is looked at from paying a language model; kept answers cost nothing."""
+    if not lf.is_shared:
+        return nullcontext()
+    return kept_answers_only()
 
 
 def _users_modules(path: Path) -> list[str]:

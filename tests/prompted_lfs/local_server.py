@@ -20,7 +20,7 @@ _PATIENCE = 120.0
 
 @contextlib.contextmanager
 def local_server(
-    model: str, python: str = sys.executable, context: int = 2048, threads: int = 2
+    model: str, python: str = sys.executable, context: int = 2048, threads: int = 1
 ) -> Iterator[str]:
     """Yield the address of the server within the block.
 
@@ -37,6 +37,7 @@ def local_server(
         port = free.getsockname()[1]
     command = [python, "-m", "llama_cpp.server", "--model", model, "--host", "127.0.0.1"]
     command += ["--port", str(port), "--n_ctx", str(context), "--n_threads", str(threads)]
+    command += ["--n_threads_batch", str(threads)]
     command += ["--logits_all", "true", "--verbose", "false"]
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder) / "said"
