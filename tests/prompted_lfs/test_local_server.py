@@ -52,7 +52,6 @@ def test_votes_scores_and_joint_calls(
     lfs = [
         prompt_lf("plain", "Comment: {text}", ABOUT, score="none", **told),
         prompt_lf("scored", "Comment: {text}", ABOUT, score="logprobs", **told),
-        prompt_lf("stated", "Comment: {text}", ABOUT, score="stated", **told),
         prompt_lf("joint", "Comment: {text}", ABOUT, score="none", rows_per_call=2, **told),
         *prompt_lfs(
             "Comment: {text}",
