@@ -93,6 +93,7 @@ WITHOUT = {
     """,
     "it takes what other public calls returned, and no words or numbers of a user's": """
         report.comparison_table report.extreme_rows report.require_report_extra
+        report.model_card report.write_model_card
         report.write_comparison_report report.write_crossover_report report.write_report
         studies.compare_on_split
         studies.fit_method studies.one_thread training.predict_logits
@@ -110,8 +111,11 @@ WITHOUT = {
         estimators.PooledClassifier spear_amal.PooledClassifier estimators.distilled
         estimators.fit_together
     """,
-    "it needs an encoder on disk, and trains it for longer than an input may take": """
-        data.TokenFeatures models.EncoderConfig models.EncoderModel
+    "it makes an LF that asks a server, of words that prompt_lf is given": """
+        declared_lfs.PromptRule
+    """,
+    "it predicts batches of a file by what has doors: read_table and TextClassifier": """
+        spear_amal.predict_stream
     """,
     "it may fetch a corpus": "studies.load_corpus_votes",
     "a number of this process": "prompted_lfs.spent",
