@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 LABEL, PROBABILITIES = "label", "probabilities"
 _ROWS = "rows"
+_MOST_BYTES = (
+    2_000_000_000  # of a protocol buffer; tables and settings take a little beside weights
+)
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,15 @@ def onnx_model(model: TextClassifier, metadata: Mapping[str, str]) -> Any:
             "train again"
         )
     graph = Graph([*inputs, LABEL, PROBABILITIES])
-    values = feature_values(graph, features)
-    p = class_probabilities(graph, model.estimator_, values)
-    _outputs(graph, p, model)
+    try:
+        values = feature_values(graph, features)
+        p = class_probabilities(graph, model.estimator_, values)
+        _outputs(graph, p, model)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a class, a category or a word holds half of a character, which no ONNX file can hold "
+            f"({error}); correct it in the table, and train again"
+        ) from error
     types = graph.onnx.TensorProto
     outputs = {
         LABEL: (types.STRING, [_ROWS]),
@@ -228,6 +237,12 @@ def assembled(
     metadata : mapping of str to str
     """
     onnx = graph.onnx
+    n_bytes = sum(tensor.ByteSize() for tensor in graph.initializers)
+    if n_bytes > _MOST_BYTES:
+        raise InputError(
+            f"the weights take {n_bytes / 1e9:.1f} GB, and an ONNX file holds less than 2: train "
+            "with fewer features (max_features), a smaller network, or fewer folds"
+        )
     helper, types = onnx.helper, onnx.TensorProto
     info = helper.make_tensor_value_info
     whole = helper.make_graph(

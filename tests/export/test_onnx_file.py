@@ -1,6 +1,7 @@
 """A classifier as an ONNX file: onnxruntime says what the classifier says, whatever it is fed."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -8,8 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from spear_amal import TextClassifier
+from spear_amal.cli.app import app
 from spear_amal.data import TextFeatures, load_corpus
 from spear_amal.data.table_features import TableFeatures
 from spear_amal.errors import DataUnavailableError, InputError, MissingExtraError, OutputExistsError
@@ -218,6 +221,34 @@ def test_what_cannot_be_exported_is_said(tmp_path):
         )
         onnx_model(clf, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_command_writes_a_file_and_says_how_it_was_checked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fitted().save("model.safetensors")
+    table().to_csv("data.csv", index=False)
+    command = ["export", "model.safetensors", "--onnx", "m.onnx", "--data", "data.csv"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "inputs: text (tensor(string))" in first.stdout
+    assert re.search(r"Checked on \d+ rows: probabilities differ .* at most", first.stdout)
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 2 and "already exists" in again.stderr
+    told = json.loads(CliRunner().invoke(app, [*command, "--force", "--json"]).stdout)
+    assert told["onnx"]["bytes"] == (tmp_path / "m.onnx").stat().st_size
+
+
+def test_half_of_a_character_is_left_out_of_the_check_and_refused_in_a_class(tmp_path):
+    rows = pd.DataFrame({"text": pd.Series(["win \ud800", "see"], dtype=object)})
+    made = export_onnx(fitted(), tmp_path / "m.onnx", rows=rows)
+    without = export_onnx(fitted(), tmp_path / "m.onnx", overwrite=True)
+    assert made.n_checked == without.n_checked + 1
+    clf = fitted()
+    clf.classes_ = np.array(["ham", "spam\ud800"])
+    clf.class_names_ = clf.classes_.tolist()
+    clf.names_of = lambda labels: clf.classes_.tolist()
+    with pytest.raises(InputError, match="half of a character"):
+        onnx_model(clf, {})
 
 
 @pytest.mark.slow
