@@ -111,7 +111,7 @@ class CopiedVotes:
         """Rows, so many at a time that the answers of a group fit into memory."""
         C = len(self.balance)
         step = max(1, MOST_CELLS // (self.n_states * (C if self.groups else 1)))
-        columns = [columns_of(members, C) for members in self.groups]
+        columns = [vote_columns(members, C) for members in self.groups]
         for start in range(0, cast.shape[0], step):
             rows = slice(start, min(start + step, cast.shape[0]))
             of_groups = [cast[rows][:, some] for some in columns]
@@ -269,6 +269,6 @@ def share_of(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return part / np.maximum(whole, 1e-300)
 
 
-def columns_of(members: np.ndarray, n_classes: int) -> np.ndarray:
+def vote_columns(members: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the columns of `cast` that hold the votes of some LFs."""
     return (members[:, None] * n_classes + np.arange(n_classes)).ravel()
