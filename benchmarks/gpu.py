@@ -4,9 +4,10 @@
     python benchmarks/gpu.py --network encoder --precision bf16
     python benchmarks/gpu.py --device cpu --small                # a quick look
 
-Two networks: ResNet-8 on 32 x 32 images, and a text encoder of BERT's base size (110 million
-parameters, random weights, 128 tokens a row) with a linear head. The losses are the cross-entropy
-to the label and the divergence from a teacher. Per network three ways, by turns:
+Three networks: ResNet-8 on 32 x 32 images; a text encoder of BERT's base size (110 million
+parameters, random weights, 128 tokens a row) with a linear head, as a module of one's own; and the
+same one by its name, ``encoder:FOLDER``, on texts of 4 to 128 tokens. The losses are the
+cross-entropy to the label and the divergence from a teacher. Per network three ways, by turns:
 
 * ``plain``: a hand-written loop with the same network, losses, optimiser and batch size, data on
   the device, and validation rows after each epoch, as the trainer scores them too;

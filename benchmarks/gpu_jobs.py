@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,7 +117,28 @@ def texts(small: bool, device: str, precision: str) -> Job:
     return Job("encoder", encoder, x, n, batch, epochs, "adam", 1e-5, device, precision)
 
 
-JOBS: dict[str, Callable[[bool, str, str], Job]] = {"resnet8": images, "encoder": texts}
+def fine_tuned(small: bool, device: str, precision: str) -> Job:
+    """Train an encoder by its name, on texts of unlike lengths; its weights are random."""
+    from transformers import BertConfig, BertModel
+
+    job = texts(small, device, precision)
+    sizes = {"vocab_size": VOCABULARY}
+    if small:
+        sizes = {"vocab_size": SMALL_VOCABULARY, "hidden_size": 64, "intermediate_size": 128}
+        sizes |= {"num_hidden_layers": 2, "num_attention_heads": 2}
+    folder = tempfile.mkdtemp()
+    BertModel(BertConfig(**sizes)).save_pretrained(folder)
+    n_tokens = job.x.shape[1]
+    lengths = np.random.default_rng(1).integers(4, n_tokens + 1, len(job.x))
+    x = np.where(np.arange(n_tokens) < lengths[:, None], job.x, -1).astype(np.float32)
+    return dataclasses.replace(job, name="fine-tuned", network=f"encoder:{folder}", x=x)
+
+
+JOBS: dict[str, Callable[[bool, str, str], Job]] = {
+    "resnet8": images,
+    "encoder": texts,
+    "fine-tuned": fine_tuned,
+}
 
 
 def run(job: Job, way: str) -> list[float]:

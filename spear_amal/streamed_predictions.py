@@ -19,7 +19,7 @@ from spear_amal._typing import PathLike
 from spear_amal.checks import check_whole
 from spear_amal.data.encoders import TextEncoder
 from spear_amal.data.read_rows import for_lfs
-from spear_amal.data.read_table import check_values, frame_of_arrow
+from spear_amal.data.read_table import check_cells, frame_of_arrow
 from spear_amal.data.table_kinds import PARQUET, need_package, suffix_of
 from spear_amal.declared_lfs.classes_of_lfs import LFsLike, applier_of
 from spear_amal.errors import FileFormatError, InputError
@@ -221,7 +221,7 @@ def _predicted(
         row = block.first_row
         for table in read_tables(block, None, batch_rows):
             with _naming_rows(block.file, row, len(table)):
-                check_values(Path(block.file), table)
+                check_cells(Path(block.file), table)
                 frame = frame_of_arrow(table if seen is None else table.select(list(seen)))
                 frame = model.rows_of(frame)
                 votes = None if votes_of is None else votes_of(frame)

@@ -173,6 +173,15 @@ EXPECTED = {
         "calibration error|scores stay as they are",
         "120 answers are kept",
         r"Score 0\.8 or more: \d+ votes",
+    "32": [
+        r"\d+ kB; held against the model on \d+ rows",
+        r"onnxruntime alone says \['good', 'bad', 'good'\]",
+        "below 1e-5: True",
+    ],
+    "31": [
+        r"bert of \d+ pieces, pooled by first",
+        rf"accuracy on test rows {SCORE}, file of \d\.\d MB",
+        "the same without the folder: True",
     ],
     "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }

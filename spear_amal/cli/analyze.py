@@ -21,6 +21,7 @@ from spear_amal.data.table_kinds import is_delimited
 from spear_amal.errors import InputError
 from spear_amal.labeling import LFReview, review_lfs
 from spear_amal.labeling.join_votes import votes_on_rows
+from spear_amal.report.dependence import LFDependence
 from spear_amal.report.formatting import format_interval, format_numbers
 from spear_amal.report.review_tables import (
     readable_classes,
@@ -59,9 +60,13 @@ def analyze(options: AnalyzeOptions) -> None:
         _show_one(review.of(options.lf), options.lf)
         return
     table = show_lfs(votes, gold, review.test)
-    add_to_json(review=review.to_dict())
+    dependence = LFDependence.of(votes, gold)
+    add_to_json(
+        review=review.to_dict(), dependence=None if dependence is None else dependence.to_dict()
+    )
     if not wants_json():
         _show_review(review)
+        _show_dependence(dependence)
     if options.table is not None:
         _write(table, options)
 
@@ -144,6 +149,13 @@ def _show_review(review: LFReview) -> None:
     )
     _show(review.uncovered.drop(columns="row").head(_FEW), "Some rows without a vote")
     _show(_words(review.uncovered_words), "Words that are frequent in rows without a vote", _MANY)
+
+
+def _show_dependence(dependence: LFDependence | None) -> None:
+    """Print which LFs vote alike beyond what the class explains, and what to do."""
+    if dependence is not None:
+        _show(dependence.readable(_MANY), "LFs that err alike")
+        print_result(dependence.sentences())
 
 
 def _show_one(review: LFReview, lf: str) -> None:

@@ -36,8 +36,8 @@ def _write_onnx(options: ExportOptions, target: Path, model: TextClassifier) -> 
         rows=rows,
         source=options.output,
     )
-    megabytes = made.n_bytes / 1e6
-    print_result(f"ONNX model written to {target}: {megabytes:.2f} MB, inputs {made.inputs}")
+    inputs = ", ".join(f"{name} ({kind})" for name, kind in made.inputs.items())
+    print_result(f"ONNX model written to {target}: {made.n_bytes / 1e6:.2f} MB, inputs: {inputs}")
     print_result(
         f"Checked on {made.n_checked} rows: probabilities differ from those of {options.output} by "
         f"{made.largest_difference:.0e} at most"

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,10 +52,13 @@ class Encoder:
         What it is, down to the content of its weights: equal identities give equal vectors.
     load : callable
         Device name ("cpu", "cuda") -> function from texts to vectors.
+    folder : Path or None
+        Of a model of sentence-transformers.
     """
 
     identity: str
     load: Callable[[str], Encode]
+    folder: Path | None = None
 
 
 def find_encoder(name: PathLike) -> Encoder:
@@ -149,10 +153,24 @@ def _folder_encoder(folder: Path) -> Encoder:
             ".safetensors are needed (pickled weights are not read)"
         )
     parts = [path for pattern in PARTS for path in folder.rglob(pattern)]
-    return Encoder(f"folder {content_hash(parts, folder)}", partial(_load_folder, folder))
+    return Encoder(f"folder {content_hash(parts, folder)}", partial(_load_folder, folder), folder)
 
 
 def _load_folder(folder: Path, device: str) -> Encode:
+    model = load_sentence_transformer(folder, device)
+    return lambda texts: model.encode(texts, batch_size=len(texts), show_progress_bar=False)
+
+
+def load_sentence_transformer(folder: Path, device: str = "cpu") -> Any:
+    """Return the ``SentenceTransformer`` of a folder, without a look at the network.
+
+    Raises
+    ------
+    MissingExtraError
+        If sentence-transformers is not installed.
+    FileFormatError
+        If the folder holds no model that can be loaded.
+    """
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -161,7 +179,7 @@ def _load_folder(folder: Path, device: str) -> Encode:
         ) from error
     try:
         with quiet_loading():
-            model = SentenceTransformer(
+            return SentenceTransformer(
                 str(folder),
                 device=device,
                 local_files_only=True,
@@ -172,7 +190,6 @@ def _load_folder(folder: Path, device: str) -> Encode:
         raise FileFormatError(
             f"the encoder in {folder} cannot be loaded on {device!r}: {error}"
         ) from error
-    return lambda texts: model.encode(texts, batch_size=len(texts), show_progress_bar=False)
 
 
 def fetched_folder(name: str) -> Path:

@@ -236,11 +236,11 @@ def read_arrow(path: Path) -> Any:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FileFormatError(f"{path}: the columns {twice} are there more than once; rename them")
-    check_values(path, table)
+    check_cells(path, table)
     return table
 
 
-def check_values(path: Path, table: Any) -> None:
+def check_cells(path: Path, table: Any) -> None:
     """Check that every value is one of its type.
 
     Raises

@@ -5,6 +5,7 @@ from spear_amal.declared_lfs.make_lf import make_lf
 from spear_amal.declared_lfs.project_lfs import load_project_lfs
 from spear_amal.declared_lfs.rules import (
     KeywordRule,
+    PromptRule,
     RegexRule,
     Rule,
     SimilarRule,
@@ -24,6 +25,7 @@ from spear_amal.declared_lfs.similar import nearest_similarities, similar_lf, ve
 __all__ = [
     "KeywordRule",
     "LFsLike",
+    "PromptRule",
     "RegexRule",
     "Rule",
     "RulesFile",

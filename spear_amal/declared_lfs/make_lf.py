@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from spear_amal.declared_lfs.rules import KeywordRule, RegexRule, Rule, ThresholdRule
+from typing import overload
+
+from spear_amal.declared_lfs.rules import (
+    KeywordRule,
+    PromptRule,
+    RegexRule,
+    Rule,
+    SimilarRule,
+    ThresholdRule,
+)
 from spear_amal.declared_lfs.similar import similar_lf
 from spear_amal.labeling.builders import ColumnLF, keyword_lf, regex_lf
+from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.thresholds import threshold_lf
+from spear_amal.prompted_lfs import prompt_lf
 
 
-def make_lf(rule: Rule) -> ColumnLF:
+@overload
+def make_lf(rule: KeywordRule | RegexRule | ThresholdRule | SimilarRule) -> ColumnLF: ...
+@overload
+def make_lf(rule: Rule) -> LabelingFunction: ...
+def make_lf(rule: Rule) -> LabelingFunction:
     """Make the labelling function of a rule.
 
     Its votes on a row depend on the rule and that row alone, so a cache of votes keeps them by what
@@ -34,4 +49,11 @@ def make_lf(rule: Rule) -> ColumnLF:
         return regex_lf(name, rule.pattern, label, column, rule.flags)
     if isinstance(rule, ThresholdRule):
         return threshold_lf(name, column, label, at_least=rule.at_least, at_most=rule.at_most)
+    if isinstance(rule, PromptRule):
+        return prompt_lf(
+            *(name, rule.prompt, {label: rule.description}),
+            model=rule.chat_model(),
+            score=rule.score,
+            max_cost=rule.max_cost,
+        )
     return similar_lf(name, rule.examples, label, rule.at_least, column, rule.encoder)

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import compiled
+from spear_amal.llm import ChatModel
+from spear_amal.prompted_lfs.prompt_template import PromptTemplate
 
 #: Encoder of similar texts that needs no further package, and learns nothing from the table.
 NGRAMS = "ngrams"
@@ -40,12 +42,23 @@ def _finite(value: int | float) -> int | float:
     return value
 
 
+def _variable(value: str) -> str:
+    """Return the name of an environment variable; a key is none, and is not shown."""
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+        raise ValueError(
+            "must be the name of an environment variable in capitals, such as OPENAI_API_KEY, and "
+            "never the key itself"
+        )
+    return value
+
+
 _Text = Annotated[str, Field(min_length=1)]
 _Line = Annotated[str, AfterValidator(_shown_text)]
 _Texts = Annotated[
     tuple[_Text, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_sorted)
 ]
 _Number = Annotated[int | float, AfterValidator(_finite)]
+_Amount = Annotated[int | float, AfterValidator(_finite), Field(ge=0)]
 
 
 class DeclaredRule(BaseModel):
@@ -175,8 +188,64 @@ class SimilarRule(DeclaredRule):
             raise ValueError(f"has an example without a text: {blank[0]!r}")
 
 
+class PromptRule(DeclaredRule):
+    """Votes where a language model says that a row is of the class; see ``prompt_lf``.
+
+    Nothing is asked before the LF is applied.
+
+    Attributes
+    ----------
+    description : str
+        What rows of the class are like, for the model.
+    prompt : str
+        What the model reads of a row: columns in braces, `column` among them.
+    model, base_url : str
+        The model's name, and where it is served.
+    key_variable : str or None
+        Environment variable that holds the key; the key itself stands nowhere.
+    score : {"none", "logprobs", "stated"}
+    input_price, output_price : float or None
+        Of a million tokens.
+    max_cost : float or None
+        What one process may spend.
+    """
+
+    kind: Literal["prompt"] = "prompt"
+    description: _Text
+    prompt: _Text
+    model: _Line
+    base_url: _Line = "http://127.0.0.1:8080/v1"
+    key_variable: Annotated[str, AfterValidator(_variable)] | None = None
+    score: Literal["none", "logprobs", "stated"] = "none"
+    input_price: _Amount | None = None
+    output_price: _Amount | None = None
+    max_cost: _Amount | None = None
+
+    def model_post_init(self, context: Any) -> None:
+        """Check the template, and that there is such a model."""
+        fields = PromptTemplate(self.prompt).fields
+        if self.column not in fields:
+            raise ValueError(
+                f"its prompt must hold {{{self.column}}}, the column that it reads; it has "
+                f"{', '.join(f'{{{name}}}' for name in fields)}"
+            )
+        if self.max_cost is not None and None in (self.input_price, self.output_price):
+            raise ValueError("max_cost needs input_price and output_price, of a million tokens")
+        self.chat_model()
+
+    def chat_model(self) -> ChatModel:
+        """Return the model that is asked."""
+        return ChatModel(
+            name=self.model,
+            base_url=self.base_url,
+            key_variable=self.key_variable,
+            input_price=self.input_price,
+            output_price=self.output_price,
+        )
+
+
 #: A declared rule of any kind.
-Rule: TypeAlias = KeywordRule | RegexRule | ThresholdRule | SimilarRule
+Rule: TypeAlias = KeywordRule | RegexRule | ThresholdRule | SimilarRule | PromptRule
 KINDS: Mapping[str, type[Rule]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(Rule)
 }
@@ -223,6 +292,8 @@ def _complaint(error: ValidationError, kind: type[BaseModel]) -> str:
         return f"unknown key {key!r}; {hint}"
     if what == "missing":
         return f"{key} is missing"
+    if key == "key_variable":  # whatever was typed there, it may be a key
+        return f"{key} {first['ctx']['error'] if what == 'value_error' else 'must be a text'}"
     if what == "value_error":
         return f"{key} {first['ctx']['error']}, found {value!r}"
     return f"{key}: {_NEEDED.get(what) or first['msg']}, found {value!r}"
@@ -295,6 +366,7 @@ def _truth(value: Any) -> Any:
 _READ_AS = {
     **{"keywords": _keywords, "examples": _lines, "pattern": lambda value: value},
     **dict.fromkeys(("at_least", "at_most", "min_count"), _number),
+    **dict.fromkeys(("input_price", "output_price", "max_cost"), _number),
     **dict.fromkeys(("whole_word", "ignore_case"), _truth),
 }
 
@@ -318,6 +390,8 @@ def describe(rule: Rule) -> str:
         bounds = {"or more": rule.at_least, "or less": rule.at_most}
         named = [f"{bound} {side}" for side, bound in bounds.items() if bound is not None]
         return f"{rule.column!r} is {' and '.join(named)}"
+    elif isinstance(rule, PromptRule):
+        return f"{rule.model} says that it {rule.description}"
     else:
         text = f"is like {_some(rule.examples)} ({rule.at_least} or more by {rule.encoder})"
     return text if rule.column == "text" else f"{rule.column!r} {text}"

@@ -60,9 +60,7 @@ class BertGraph:
             return graph.op("Gather", x, 0, axis=1)
         mask = graph.op("Unsqueeze", seen, [2])
         if self.pooling == "max":
-            return graph.op(
-                "ReduceMax", graph.op("Where", mask, x, -np.inf), [1], keepdims=0
-            )
+            return graph.op("ReduceMax", graph.op("Where", mask, x, -np.inf), [1], keepdims=0)
         share = graph.cast(mask, "FLOAT")
         total = graph.op("ReduceSum", graph.op("Mul", x, share), [1], keepdims=0)
         count = graph.op("ReduceSum", share, [1], keepdims=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cache
 
@@ -19,15 +20,21 @@ def characters() -> tuple[str, ...]:
     return tuple(chr(code) for code in range(sys.maxunicode + 1) if code not in _SURROGATES)
 
 
+@cache
+def assigned_characters() -> tuple[str, ...]:
+    """Return the characters that Unicode says something of."""
+    return tuple(one for one in characters() if unicodedata.category(one) not in ("Cn", "Co"))
+
+
 def changed_by(function: Callable[[str], str]) -> dict[str, str]:
-    """Return what a function makes of single characters, where it changes them.
+    """Return what a function makes of single assigned characters, where it changes them.
 
     Examples
     --------
     >>> changed_by(str.lower)["A"], changed_by(str.lower)["É"]
     ('a', 'é')
     """
-    return {one: made for one in characters() if (made := function(one)) != one}
+    return {one: made for one in assigned_characters() if (made := function(one)) != one}
 
 
 def class_of(letters: Iterable[str]) -> str:
@@ -64,7 +71,7 @@ def space_class() -> str:
 def case_kinds() -> dict[str, int]:
     """Return which characters decide on the form of a sigma (CASED), or are passed over."""
     kinds = {}
-    for one in characters():
+    for one in assigned_characters():
         if f"A{SIGMA}{one}".lower()[1] != FINAL_SIGMA:
             kinds[one] = CASED
         elif f"A{SIGMA}{one}A".lower()[1] != FINAL_SIGMA:

@@ -16,14 +16,18 @@ import spear_amal
 from spear_amal._typing import PathLike
 from spear_amal.data.column_features import CATEGORY, ColumnFeatures
 from spear_amal.data.download.cache import sha256_of
+from spear_amal.data.encoders import TextEncoder
 from spear_amal.data.features import TextFeatures
 from spear_amal.data.table_features import TableFeatures
+from spear_amal.data.token_features import TokenFeatures
 from spear_amal.errors import InputError
 from spear_amal.export.columns_graph import ColumnsGraph
+from spear_amal.export.encoder_graph import EncoderGraph
 from spear_amal.export.graph import IR_VERSION, OPSETS, Graph
-from spear_amal.export.heads import TimesWeights, class_probabilities
+from spear_amal.export.heads import FeatureValues, TimesWeights, class_probabilities
 from spear_amal.export.onnx_check import compare_with_model, open_session, require_onnxruntime
 from spear_amal.export.tfidf_graph import TfidfGraph
+from spear_amal.export.wordpiece_graph import WordPieceGraph
 from spear_amal.io.atomic import refuse_existing, write_aside
 
 if TYPE_CHECKING:
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 
 LABEL, PROBABILITIES = "label", "probabilities"
 _ROWS = "rows"
+_MOST_BYTES = (
+    2_000_000_000  # of a protocol buffer; tables and settings take a little beside weights
+)
 
 
 @dataclass(frozen=True)
@@ -126,10 +133,21 @@ def onnx_model(model: TextClassifier, metadata: Mapping[str, str]) -> Any:
             "train again"
         )
     graph = Graph([*inputs, LABEL, PROBABILITIES])
-    affine = features_affine(graph, features)
-    p = class_probabilities(graph, model.estimator_, affine)
-    _outputs(graph, p, model)
-    return _assembled(graph, inputs, metadata)
+    try:
+        values = feature_values(graph, features)
+        p = class_probabilities(graph, model.estimator_, values)
+        _outputs(graph, p, model)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a class, a category or a word holds half of a character, which no ONNX file can hold "
+            f"({error}); correct it in the table, and train again"
+        ) from error
+    types = graph.onnx.TensorProto
+    outputs = {
+        LABEL: (types.STRING, [_ROWS]),
+        PROBABILITIES: (types.FLOAT, [_ROWS, "classes"]),
+    }
+    return assembled(graph, inputs, outputs, metadata)
 
 
 def input_kinds(features: TableFeatures) -> dict[str, str]:
@@ -152,26 +170,39 @@ def input_kinds(features: TableFeatures) -> dict[str, str]:
     return inputs
 
 
-def features_affine(graph: Graph, features: TableFeatures) -> TimesWeights:
-    """Return the function from weights (D, M) to features times weights (n, M) in a graph."""
-    parts: list[tuple[int, TimesWeights]] = []
-    for part in features.parts_:
-        if isinstance(part, ColumnFeatures):
-            columns = ColumnsGraph(graph, part)
-            parts.append((len(part.get_feature_names_out()), columns.affine))
-        elif isinstance(part, TextFeatures):
-            words = TfidfGraph(graph, features.text_column, part)
-            parts.append((len(part.vocabulary_), words.affine))
-        else:
-            raise InputError(f"features of the encoder {part.encoder!r} cannot be exported to ONNX")
+def feature_values(graph: Graph, features: TableFeatures) -> FeatureValues:
+    """Return the features of rows, whose cells are inputs of a graph."""
+    text, parts = features.text_column, features.parts_
+    if len(parts) == 1 and isinstance(parts[0], TokenFeatures):
+        tokens = WordPieceGraph(parts[0].tokenizer_, parts[0].length_).ids(graph, text)
+        return FeatureValues(_no_product, tokens)
+    blocks = [_part_of(graph, part, text) for part in parts]
+    ends = np.cumsum([width for width, _ in blocks])[:-1]
 
-    def affine(weights: np.ndarray) -> Any:
-        ends = np.cumsum([width for width, _ in parts])[:-1]
-        blocks = np.split(weights, ends)
-        sums = [one(block) for (_, one), block in zip(parts, blocks, strict=True)]
+    def times(weights: np.ndarray) -> Any:
+        split = np.split(weights, ends)
+        sums = [times_part(block) for (_, times_part), block in zip(blocks, split, strict=True)]
         return sums[0] if len(sums) == 1 else graph.op("Sum", *sums)
 
-    return affine
+    return FeatureValues(times)
+
+
+def _part_of(graph: Graph, part: Any, text: str) -> tuple[int, TimesWeights]:
+    if isinstance(part, ColumnFeatures):
+        return len(part.get_feature_names_out()), ColumnsGraph(graph, part).affine
+    if isinstance(part, TextFeatures):
+        return len(part.vocabulary_), TfidfGraph(graph, text, part).affine
+    if isinstance(part, TextEncoder):
+        encoder = EncoderGraph(graph, text, part)
+        return encoder.width, encoder.affine
+    return 0, _no_product
+
+
+def _no_product(weights: np.ndarray) -> Any:
+    raise InputError(
+        "token numbers are features of an encoder that is trained itself, and alone: with others, "
+        "or another network, they cannot be exported to ONNX"
+    )
 
 
 def _outputs(graph: Graph, p: str, model: TextClassifier) -> None:
@@ -189,20 +220,36 @@ def _outputs(graph: Graph, p: str, model: TextClassifier) -> None:
     graph.named(graph.op("Where", is_number, names, [""]), LABEL)
 
 
-def _assembled(graph: Graph, inputs: Mapping[str, str], metadata: Mapping[str, str]) -> Any:
+def assembled(
+    graph: Graph,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, tuple[int, list[str]]],
+    metadata: Mapping[str, str],
+) -> Any:
+    """Return a graph as a checked ``onnx.ModelProto``.
+
+    Parameters
+    ----------
+    graph : Graph
+    inputs : mapping of str to str
+        Types of values (n,), such as "STRING".
+    outputs : mapping of str to (type, shape)
+    metadata : mapping of str to str
+    """
     onnx = graph.onnx
+    n_bytes = sum(tensor.ByteSize() for tensor in graph.initializers)
+    if n_bytes > _MOST_BYTES:
+        raise InputError(
+            f"the weights take {n_bytes / 1e9:.1f} GB, and an ONNX file holds less than 2: train "
+            "with fewer features (max_features), a smaller network, or fewer folds"
+        )
     helper, types = onnx.helper, onnx.TensorProto
+    info = helper.make_tensor_value_info
     whole = helper.make_graph(
         graph.nodes,
         "spear_amal",
-        [
-            helper.make_tensor_value_info(name, getattr(types, kind), [_ROWS])
-            for name, kind in inputs.items()
-        ],
-        [
-            helper.make_tensor_value_info(LABEL, types.STRING, [_ROWS]),
-            helper.make_tensor_value_info(PROBABILITIES, types.FLOAT, [_ROWS, "classes"]),
-        ],
+        [info(name, getattr(types, kind), [_ROWS]) for name, kind in inputs.items()],
+        [info(name, kind, shape) for name, (kind, shape) in outputs.items()],
         graph.initializers,
         value_info=graph.value_infos,
     )
@@ -247,4 +294,6 @@ def _described(part: Any) -> dict[str, Any]:
         return {"kind": "tfidf", "n_words": len(part.vocabulary_), **settings}
     if isinstance(part, ColumnFeatures):
         return {"kind": "columns", "kinds": part.kinds_}
+    if isinstance(part, TokenFeatures):
+        return {"kind": "tokens", **part.to_arrays()["settings"]}
     return {"kind": "encoder", **part.to_json()}

@@ -2,13 +2,14 @@
 
 Everything that the tokenizer does to single characters is asked of it here, character by character,
 and goes into tables: what is dropped, made small or stripped of accents, what parts words, and what
-is a word of its own. The longest tokens are then found by a walk through a tree of all of them, from
-every place of every word at once.
+is a word of its own. The longest tokens are then found by a walk through a tree of all of them,
+from every place of every word at once.
 """
 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ _TOO_LONG = chr(_PRIVATE + 0x800)
 # Nodes of the tree: the beginnings of a word's first token, and of a later one.
 _FIRST, _LATER = 1, 2
 NOTHING = -1
+_AS_IT_IS = {"padding": None, "truncation": None}  # of a tokenizer that is asked about characters
 _BLOCK = 128  # characters that are asked about at once, most of them parts of words
 
 
@@ -51,6 +53,7 @@ class WordPieceGraph:
 
     def __init__(self, tokenizer: Any, max_length: int) -> None:
         content = json.loads(tokenizer.to_str())
+        tokenizer = type(tokenizer).from_str(json.dumps(content | _AS_IT_IS))
         kinds = [(content[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer")]
         model = content["model"]
         if [*kinds, model.get("type")] != ["BertNormalizer", "BertPreTokenizer", "WordPiece"]:
@@ -63,13 +66,15 @@ class WordPieceGraph:
         self._unknown = self._vocabulary[model["unk_token"]]
         self._most_letters = int(model["max_input_chars_per_word"])
         self._special = [token["content"] for token in content["added_tokens"]]
-        if any(token["lstrip"] or token["rstrip"] or token["single_word"] or token["normalized"]
-               for token in content["added_tokens"]):
+        takes_more = ("lstrip", "rstrip", "single_word", "normalized")
+        if any(token[name] for token in content["added_tokens"] for name in takes_more):
             raise InputError("special tokens that take spaces with them cannot be exported")
         before, after = _frame_of(tokenizer)
         self._before, self._after = before, after
         self._room = max_length - len(before) - len(after)
-        self._changes, self._spaces, self._alone = _characters_of(tokenizer)
+        before_words = {"normalizer": content["normalizer"]}
+        before_words |= {"pre_tokenizer": content["pre_tokenizer"]}
+        self._changes, self._spaces, self._alone = _characters_of(json.dumps(before_words))
 
     def ids(self, graph: Graph, texts: str) -> Any:
         """Return token numbers (n, M) of texts (n,), -1 behind the last of each."""
@@ -217,8 +222,17 @@ def _frame_of(tokenizer: Any) -> tuple[list[int], list[int]]:
     return ids[:begin], ids[begin + own :]
 
 
-def _characters_of(tokenizer: Any) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return what the tokenizer changes, what parts words, and what is a word of its own."""
+@lru_cache(maxsize=4)
+def _characters_of(before_words: str) -> tuple[dict[str, str], list[str], list[str]]:
+    """Return what a tokenizer changes, what parts words, and what is a word of its own.
+
+    `before_words` is JSON of its two parts that see characters.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+
+    empty = json.loads(Tokenizer(WordPiece({"?": 0}, unk_token="?")).to_str())
+    tokenizer = Tokenizer.from_str(json.dumps(empty | json.loads(before_words)))
     mark = "|"
     letters = [one for one in characters() if one != mark]
     normal = tokenizer.normalizer.normalize_str(mark.join(letters)).split(mark)
@@ -239,7 +253,7 @@ def _characters_of(tokenizer: Any) -> tuple[dict[str, str], list[str], list[str]
 
 def _kinds_of(pre_tokenizer: Any, letters: list[str]) -> dict[str, bool]:
     """Return characters that part words, and whether they are words themselves."""
-    parting = []
+    parting: list[str] = []
     for start in range(0, len(letters), _BLOCK):
         block = "".join(letters[start : start + _BLOCK])
         if [end for _, end in pre_tokenizer.pre_tokenize_str(block)] != [(0, len(block))]:

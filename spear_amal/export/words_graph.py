@@ -25,6 +25,7 @@ from spear_amal.export.letters import (
 
 #: Stands before the texts, and is cut off again: operators on texts want at least one, with a word.
 FIRST_TEXT = "aa"
+_ASCII = [chr(code) for code in range(128)]
 _UNCHANGED = "unchanged"  # no single letter becomes this
 # A pattern of words, and the fewest letters of one.
 _PATTERNS = {r"(?u)\b\w\w+\b": 2, r"(?u)\b\w+\b": 1}
@@ -95,6 +96,7 @@ def with_letters_changed(
     changes: Mapping[str, str],
     *,
     sigma: bool = False,
+    drops: bool = False,
     special: Mapping[str, str] | None = None,
 ) -> Any:
     """Return texts (n,) with single letters replaced.
@@ -110,11 +112,15 @@ def with_letters_changed(
         What stands for a letter.
     sigma : bool
         Whether the capital sigma is treated as ``str.lower`` does.
+    drops : bool
+        Whether letters outside ASCII without a place in `changes` are left out.
     special : mapping of str to str, optional
         Longer texts that are taken for one letter, and what stands for them.
     """
     special = special or {}
     odd = class_of(one for one, made in changes.items() if not _is_small_ascii(one, made))
+    if drops:
+        odd, changes = "[^\\x{0}-\\x{7f}]", dict(zip(_ASCII, _ASCII, strict=True)) | dict(changes)
     names = "|".join(re.escape(one) for one in special)
     found = f"{odd}|{names}" if special else odd
     is_odd = graph.op("RegexFullMatch", texts, pattern=f"(?s).*(?:{found}).*")
@@ -122,8 +128,10 @@ def with_letters_changed(
     odd_texts = graph.op("Concat", [FIRST_TEXT], odd_texts, axis=0)
     pattern = f"(?s){names}|."
     letters = matches(graph, odd_texts, pattern) if special else characters_of(graph, odd_texts)
-    made = graph.encode(letters, {**changes, **special}, _UNCHANGED)
-    made = graph.op("Where", graph.op("Equal", made, [_UNCHANGED]), letters, made)
+    other = "" if drops else _UNCHANGED
+    made = graph.encode(letters, {**changes, **special}, other)
+    if not drops:
+        made = graph.op("Where", graph.op("Equal", made, [other]), letters, made)
     if sigma:
         made = graph.op("Where", final_sigmas(graph, letters), [FINAL_SIGMA], made)
     both = graph.op("Concat", texts, joined(graph, made), axis=0)
@@ -152,8 +160,12 @@ def normal_texts(graph: Graph, texts: str, lowercase: bool, strip_accents: str |
         raise InputError(f"strip_accents={strip_accents!r} cannot be exported to ONNX")
     strip = _ACCENTS[strip_accents]
     changes = changed_by(lambda one: strip(one.lower() if lowercase else one))
+    drops = strip_accents == "ascii"
+    if drops:
+        changes = {one: made for one, made in changes.items() if made}
     if any(not one.isascii() for one in changes):
-        texts = with_letters_changed(graph, texts, changes, sigma=lowercase)
+        sigma = lowercase and not drops
+        texts = with_letters_changed(graph, texts, changes, sigma=sigma, drops=drops)
     return small_ascii(graph, texts) if lowercase else texts
 
 

@@ -5,6 +5,7 @@ from spear_amal.label_models.auto import AutoLabelModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.committee import LabelModelCommittee
+from spear_amal.label_models.correlated import CorrelatedLabelModel
 from spear_amal.label_models.dawid_skene import DawidSkene
 from spear_amal.label_models.flying_squid import FlyingSquid
 from spear_amal.label_models.hyper import HyperLabelModel
@@ -24,6 +25,7 @@ __all__ = [
     "AccuracyModel",
     "AutoLabelModel",
     "Cage",
+    "CorrelatedLabelModel",
     "DawidSkene",
     "FlyingSquid",
     "HyperLabelModel",

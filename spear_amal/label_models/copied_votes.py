@@ -14,14 +14,17 @@ O(votes * C * levels) for single LFs and C times that for those in groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.label_models.mixture import safe_log
-from spear_amal.maths.posteriors import normalise
+from spear_amal.label_models.vote_groups import counted_less
+from spear_amal.maths.posteriors import normalise, total
 
 #: How many rows times states times answers are in memory at once.
 MOST_CELLS = 4_000_000
@@ -49,6 +52,9 @@ class CopiedVotes:
         Probability that LF j repeats its group's answer; 0 outside groups.
     sources : ndarray of shape (G, C, C)
         P(group g answers z | y) at ``[g, z, y]``.
+    alike : ndarray of shape (m, m)
+        Of LFs of one class, how far another one's vote comes with theirs; see
+        :func:`~spear_amal.label_models.vote_groups.counted_less`.
     """
 
     balance: np.ndarray
@@ -59,6 +65,7 @@ class CopiedVotes:
     groups: list[np.ndarray]
     copying: np.ndarray
     sources: np.ndarray
+    alike: np.ndarray
 
     @property
     def n_states(self) -> int:
@@ -82,67 +89,93 @@ class CopiedVotes:
         same = np.eye(len(self.balance))[None, :, :, None]
         return q * same + (1 - q) * own[members][:, :, None, :]
 
-    def log_joint(self, cast: sp.csr_array) -> np.ndarray:
-        """Log P(l_i, state), shape (n, S), of votes `cast` (n, m * C)."""
-        joint = np.empty((cast.shape[0], self.n_states))
-        for rows, part in self._parts(cast):
-            joint[rows] = self._expect(part)[0]
-        return joint
+    def marginal_tables(self) -> np.ndarray:
+        """P(LF j votes v | y, it votes), copied or not, on rows of any level: (m, C, C)."""
+        own = self.own()
+        for g, members in enumerate(self.groups):
+            q = self.copying[members][:, None, None]
+            own[members] = (1 - q) * own[members] + q * self.answers(g)
+        return own.reshape(*self.tables.shape, -1) @ self.level_shares
 
     def posterior(self, cast: sp.csr_array) -> np.ndarray:
-        """P(y | l_i), shape (n, C)."""
-        p = self.log_joint(cast)
-        normalise(p)
-        return p.reshape(len(p), len(self.balance), -1).sum(2)
+        """P(y | l_i), shape (n, C), of votes `cast` (n, m * C)."""
+        C, D = len(self.balance), len(self.level_shares)
+        p = np.empty((cast.shape[0], C))
+        for part in self.parts(cast):
+            joint = self._expect(part)[0]
+            normalise(joint)
+            p[part.rows] = joint.reshape(len(joint), C, D).sum(2)
+        return p
 
-    def _parts(self, cast: sp.csr_array) -> Iterator[tuple[slice, sp.csr_array]]:
+    def parts(self, cast: sp.csr_array) -> Iterator[VotedPart]:
         """Rows, so many at a time that the answers of a group fit into memory."""
-        wide = self.n_states * (len(self.balance) if self.groups else 1)
-        step = max(1, MOST_CELLS // wide)
+        C = len(self.balance)
+        step = max(1, MOST_CELLS // (self.n_states * (C if self.groups else 1)))
+        columns = [columns_of(members, C) for members in self.groups]
         for start in range(0, cast.shape[0], step):
             rows = slice(start, min(start + step, cast.shape[0]))
-            yield rows, cast[rows]
+            of_groups = [cast[rows][:, some] for some in columns]
+            yield VotedPart(rows, cast[rows], counted_less(cast[rows], self.alike, C), of_groups)
 
-    def _expect(self, cast: sp.csr_array) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Log joint (n, S), and of each group P(z | l_i, state) (n, z, S)."""
+    def _expect(self, part: VotedPart) -> tuple[np.ndarray, list[list[np.ndarray]]]:
+        """Log joint (n, S), and of each group and answer z P(z | l_i, state) (n, S)."""
         m, C, own = len(self.tables), len(self.balance), self.own()
         single = np.ones(m, dtype=bool)
         for members in self.groups:
             single[members] = False
         tables = np.where(single[:, None, None], safe_log(own), 0.0)
-        joint = cast @ tables.reshape(m * C, -1)
+        joint = part.counted @ tables.reshape(m * C, -1)
         joint += safe_log(np.multiply.outer(self.balance, self.level_shares)).ravel()
         given = []
-        for g, members in enumerate(self.groups):
-            table = safe_log(self.repeats(g, own)).reshape(len(members) * C, -1)
-            votes = cast[:, columns_of(members, C)]
-            p = (votes @ table).reshape(-1, C, self.n_states)
-            p += safe_log(self.answers(g))
-            top = p.max(1)
-            p -= top[:, None]
-            np.exp(p, out=p)
-            scale = p.sum(1)
-            p /= scale[:, None]
-            voted = np.diff(votes.indptr) > 0
-            joint += np.where(voted[:, None], top + np.log(scale), 0.0)
-            given.append(p * voted[:, None, None])
+        for g, votes in enumerate(part.of_groups):
+            table = safe_log(self.repeats(g, own))
+            answers = safe_log(self.answers(g))
+            p = [votes @ table[:, :, z].reshape(-1, self.n_states) + answers[z] for z in range(C)]
+            top = reduce(np.maximum, p)
+            for of_answer in p:
+                of_answer -= top
+                np.exp(of_answer, out=of_answer)
+            scale = reduce(np.add, p)
+            voted = (np.diff(votes.indptr) > 0)[:, None]
+            joint += voted * (top + np.log(scale))
+            given.append([of_answer / scale * voted for of_answer in p])
         return joint, given
 
-    def expect(self, cast: sp.csr_array, gold: np.ndarray, weights: np.ndarray) -> ExpectedCounts:
+    def expect(
+        self, parts: Sequence[VotedPart], gold: np.ndarray, weights: np.ndarray
+    ) -> ExpectedCounts:
         """E step over rows (u,) with gold, -1 where unknown, each counted `weights` times."""
-        counts = ExpectedCounts.none(self)
-        own = self.own()
-        for rows, part in self._parts(cast):
+        counts = ExpectedCounts.none(self, len(gold))
+        of_class = np.repeat(np.arange(len(self.balance)), len(self.level_shares))
+        for part in parts:
             joint, given = self._expect(part)
-            known = np.flatnonzero(gold[rows] >= 0)
-            of_class = np.repeat(np.arange(len(self.balance)), len(self.level_shares))
-            other = of_class != gold[rows][known, None]
+            known = np.flatnonzero(gold[part.rows] >= 0)
+            other = of_class != gold[part.rows][known, None]
             joint[known] = np.where(other, -np.inf, joint[known])
             value = normalise(joint)
-            counts.add(self, own, part, joint, given, weights[rows])
-            counts.log_likelihood += float((weights[rows] * value).sum())
-        counts.posterior = np.concatenate(counts.posteriors)
+            counts.log_likelihood += total(weights[part.rows], value)
+            counts.add(self, part, joint, given, weights[part.rows])
         return counts
+
+
+class VotedPart(NamedTuple):
+    """Votes of some rows, as an E step needs them.
+
+    Attributes
+    ----------
+    rows : slice
+    cast : csr_array of shape (n, m * C)
+    counted : csr_array of shape (n, m * C)
+        The same, some of which count less; see
+        :func:`~spear_amal.label_models.vote_groups.counted_less`.
+    of_groups : list of csr_array of shape (n, k * C)
+        Those of the members of each group.
+    """
+
+    rows: slice
+    cast: sp.csr_array
+    counted: sp.csr_array
+    of_groups: list[sp.csr_array]
 
 
 @dataclass
@@ -168,13 +201,12 @@ class ExpectedCounts:
     cast: np.ndarray
     answers: np.ndarray
     levels: np.ndarray
-    posteriors: list[np.ndarray]
     posterior: np.ndarray
     log_likelihood: float = 0.0
 
     @classmethod
-    def none(cls, model: CopiedVotes) -> ExpectedCounts:
-        """Counts of no row."""
+    def none(cls, model: CopiedVotes, n: int) -> ExpectedCounts:
+        """Return the counts before any of n rows."""
         m, C, D = len(model.tables), len(model.balance), len(model.level_shares)
         return cls(
             votes=np.zeros((m, C, C)),
@@ -182,39 +214,39 @@ class ExpectedCounts:
             cast=np.zeros(m),
             answers=np.zeros((len(model.groups), C, C)),
             levels=np.zeros(D),
-            posteriors=[],
-            posterior=np.empty((0, C)),
+            posterior=np.empty((n, C)),
         )
 
     def add(
         self,
         model: CopiedVotes,
-        own: np.ndarray,
-        cast: sp.csr_array,
+        part: VotedPart,
         p: np.ndarray,
-        given: list[np.ndarray],
+        given: list[list[np.ndarray]],
         weights: np.ndarray,
     ) -> None:
         """Add the counts of some rows, whose states have posteriors `p` (n, S)."""
         m, C, D = len(model.tables), len(model.balance), len(model.level_shares)
+        own = model.own()
         weighted = p * weights[:, None]
         self.levels += weighted.sum(0).reshape(C, D).sum(0)
-        self.posteriors.append(p.reshape(len(p), C, D).sum(2))
-        votes = np.asarray(cast.T @ weighted).reshape(m, C, -1)
+        self.posterior[part.rows] = p.reshape(len(p), C, D).sum(2)
+        votes = np.asarray(part.cast.T @ weighted).reshape(m, C, -1)
         self.cast += votes.sum((1, 2))
         for g, members in enumerate(model.groups):
-            of_answers = given[g] * weighted[:, None]
-            of_votes = cast[:, columns_of(members, C)].T @ of_answers.reshape(len(p), -1)
-            of_votes = np.asarray(of_votes).reshape(len(members), C, C, -1)
+            of_answers = [of_answer * weighted for of_answer in given[g]]
+            of_votes = [np.asarray(part.of_groups[g].T @ answer) for answer in of_answers]
+            cast = np.stack([v.reshape(len(members), C, -1) for v in of_votes], axis=2)
             q = model.copying[members][:, None, None, None]
-            same = np.eye(C)[None, :, :, None]
-            copied = of_votes * share_of(q * same, model.repeats(g, own))
+            repeated = q * np.eye(C)[None, :, :, None]
+            copied = cast * share_of(repeated, model.repeats(g, own))
             self.copied[members] += copied.sum((1, 2, 3))
-            votes[members] = (of_votes - copied).sum(2)
+            votes[members] = (cast - copied).sum(2)
             told = not_guessed(
                 model.sources[g][None], model.guessing[members].mean(0)[None], model.answers(g)
             )
-            self.answers[g] += (of_answers.sum(0) * told[0]).reshape(C, C, D).sum(2)
+            answers = np.stack([answer.sum(0) for answer in of_answers])
+            self.answers[g] += (answers * told[0]).reshape(C, C, D).sum(2)
         votes = votes * not_guessed(model.tables, model.guessing, own)
         self.votes += votes.reshape(m, C, C, D).sum(3)
 

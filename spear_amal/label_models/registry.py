@@ -9,6 +9,7 @@ from spear_amal.errors import InputError
 from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
+from spear_amal.label_models.correlated import CorrelatedLabelModel
 from spear_amal.label_models.dawid_skene import DawidSkene
 from spear_amal.label_models.flying_squid import FlyingSquid
 from spear_amal.label_models.hyper import HyperLabelModel
@@ -24,6 +25,7 @@ LABEL_MODELS: dict[str, type[LabelModel]] = {
     "dawid-skene": DawidSkene,
     "cage": Cage,
     "label-model": AccuracyModel,
+    "correlated": CorrelatedLabelModel,
     "flying-squid": FlyingSquid,
     "snorkel": SnorkelLabelModel,
     "hyper": HyperLabelModel,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spear_amal.labeling.grades import at_most, holm
+from spear_amal.labeling.grades import at_most
+from spear_amal.maths.holm import holm
 
 #: Problems in the order in which they are worth mending; the figure says how bad they are.
 PROBLEMS = {

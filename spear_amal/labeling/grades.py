@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -114,19 +113,3 @@ def at_most(successes: int, trials: int, probability: float) -> float:
     choose -= [math.lgamma(trials - i + 1) for i in k]
     logs = choose + k * math.log(probability) + (trials - k) * math.log1p(-probability)
     return float(min(np.exp(logs).sum(), 1.0))
-
-
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Return p-values (m,) adjusted for their number, by Holm's method.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    values = np.asarray(p_values, dtype=float)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    result = np.empty_like(values)
-    result[order] = np.minimum(adjusted, 1.0)
-    return result

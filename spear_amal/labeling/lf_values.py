@@ -13,9 +13,9 @@ import pandas as pd
 
 from spear_amal._typing import StoredVotesLike, VectorLike
 from spear_amal.labeling.analysis import VotesInParts
-from spear_amal.labeling.grades import holm
 from spear_amal.labeling.guessed_rows import GuessedRows
 from spear_amal.labeling.review_rows import GoldVotes
+from spear_amal.maths.holm import holm
 from spear_amal.maths.prediction_powered import PoweredMean, powered_mean
 from spear_amal.votes.gold import gold_codes
 

@@ -223,7 +223,7 @@ class EncoderModel(nn.Module):
         return self._layers[int(self.options.n_frozen) :]
 
     def _freeze(self) -> None:
-        """Take from training what the options leave as it is."""
+        """Set what the options leave as it is apart from training."""
         n_frozen = int(self.options.n_frozen)
         if n_frozen > len(self._layers):
             raise InputError(

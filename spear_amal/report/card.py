@@ -25,6 +25,7 @@ from spear_amal.data.encoders import TextEncoder
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.estimators.serialization import NO_MATTER, params_to_json
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.models.encoder_config import encoder_name
 from spear_amal.report.formatting import METRIC_NAMES, MISSING, escape_markdown, markdown
 from spear_amal.training import reported_metric
 from spear_amal.training_record import LFRecord, TrainingRecord
@@ -343,6 +344,9 @@ class _Facts:
             for part in self.classifier.features_.parts_
             if isinstance(part, TextEncoder)
         ]
+        # One that was trained has its weights in the file.
+        trained = encoder_name(getattr(self.classifier.estimator_, "feature_model", ""))
+        names += [] if trained is None else [trained]
         return [
             (name, _ENCODERS[name][0] if name in _ENCODERS else "see where it comes from")
             for name in names

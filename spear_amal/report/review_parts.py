@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from spear_amal._typing import VectorLike
 from spear_amal.labeling import LFAnalysis, LFReview
 from spear_amal.printable import printable
+from spear_amal.report.dependence import LFDependence
 from spear_amal.report.review_tables import (
     as_text,
     readable_by_class,
@@ -30,10 +32,13 @@ MOST_WRONG = 10  # rows of one labelling function
 MOST_PAIRS = 30
 
 
-def review_parts(review: LFReview, votes: LabelMatrix | VoteFiles) -> dict[str, Any]:
+def review_parts(
+    review: LFReview, votes: LabelMatrix | VoteFiles, gold: VectorLike | None = None
+) -> dict[str, Any]:
     """Return what the template shows of a review; empty tables are left out there."""
     from spear_amal.report.charts import labelling
 
+    dependence = LFDependence.of(votes, gold)
     n = max(review.n_rows, 1)
     return {
         "counts": {
@@ -54,6 +59,8 @@ def review_parts(review: LFReview, votes: LabelMatrix | VoteFiles) -> dict[str, 
         "worth_sentence": values_sentence(review),
         "pairs": as_text(review.conflicts.head(MOST_PAIRS)),
         "n_pairs": len(review.conflicts),
+        "alike": None if dependence is None else dependence.readable(MOST_PAIRS),
+        "alike_sentence": None if dependence is None else dependence.sentences(),
         "wrong": _wrong(review),
         "suspects": readable_suspects(review),
         "uncovered": as_text(review.uncovered.drop(columns="row")),

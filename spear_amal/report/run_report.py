@@ -69,11 +69,11 @@ def _score_dots(scores: pd.DataFrame | None) -> dict[str, Any] | None:
 def _review(content: ReportContent) -> dict[str, Any] | None:
     if content.votes is None or not content.votes.shape[1]:
         return None
+    gold = None if content.y is None else content.votes.classes.as_numbers(content.y)
     review = content.review
     if review is None:
-        gold = None if content.y is None else content.votes.classes.as_numbers(content.y)
         review = review_lfs(content.votes, gold)
-    return review_parts(review, content.votes)
+    return review_parts(review, content.votes, gold)
 
 
 def _learning_curves(histories: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
+from spear_amal.estimators.encoders import tokens_of
 from spear_amal.params import check_whole
 from spear_amal.studies.corpus_run import (
     TRIALS_AT_ONCE,
@@ -108,6 +109,7 @@ def run_study(
         need_optuna()
         _check_tuning(protocol)
     _check_settings(specs, settings)
+    _check_encoders(specs, features, settings)
     store = StudyFile(output)
     show = progress is not None
     source = load_corpus_votes(source, lfs=lfs, data_dir=data_dir, progress=show)
@@ -153,6 +155,23 @@ def study_methods(methods: Sequence[str | MethodSpec], only: bool = False) -> li
     if not specs:
         raise InputError("a study needs at least one method")
     return list(specs.values())
+
+
+def _check_encoders(
+    specs: Sequence[MethodSpec], features: str | None, settings: dict[str, Any]
+) -> None:
+    """Raise unless numbers of tokens go to encoders that are trained themselves, and to no other.
+
+    All methods of a study have the same rows.
+    """
+    tokens = str(features).startswith("tokens:")
+    for spec in specs:
+        if tokens != (tokens_of(spec.make(**settings)) is not None):
+            raise InputError(
+                f"method {spec.text}: features 'tokens:NAME' are for feature_model=encoder:NAME "
+                f"alone, and this needs them; found features={features!r}. Compare them with "
+                "others by `spear-amal compare`, or in a study of their own"
+            )
 
 
 def _check_settings(specs: Sequence[MethodSpec], settings: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spear_amal.declared_lfs import RulesFile, describe
+from spear_amal.declared_lfs import PromptRule, RulesFile, describe
 from spear_amal.declared_lfs.rules import Rule
 from spear_amal.workbench.lf_process import LFVotes, LoadedFile
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFError, LFState
@@ -50,9 +50,9 @@ class LFBoard:
         """Return an LF by its name, None if there is none."""
         return self._lfs.get(name)
 
-    def waiting(self, kind: str) -> list[str]:
-        """Return the names of LFs of a kind that are to be run."""
-        return [lf.name for lf in self._lfs.values() if lf.kind == kind and lf.is_running]
+    def waiting(self, among: str) -> list[str]:
+        """Return the names of LFs that are to be run: Python ones, declared ones, or prompted."""
+        return [lf.name for lf in self._lfs.values() if lf.runs_among == among and lf.is_running]
 
     # -- what changes ----------------------------------------------------------------------------
 
@@ -79,6 +79,7 @@ class LFBoard:
                 key=loaded.key,
                 column=loaded.column,
                 pattern=loaded.pattern,
+                is_prompted=loaded.is_prompted,
             )
             if not is_same or is_other or not loaded.is_certain:
                 lf = replace(lf, is_running=True, error=None)
@@ -103,7 +104,11 @@ class LFBoard:
                 lf = LFState(rule.name, DECLARED, self._no_votes if lf is None else lf.votes)
                 lf = replace(lf, is_running=True, key=key)
             self._lfs[rule.name] = replace(
-                lf, label=str(rule.label), about=describe(rule), rule=rule
+                lf,
+                label=str(rule.label),
+                about=describe(rule),
+                rule=rule,
+                is_prompted=isinstance(rule, PromptRule),
             )
 
     def rerun(self, chosen: Callable[[LFState], bool]) -> None:
@@ -123,6 +128,7 @@ class LFBoard:
             label=class_of_votes(voted, classes) if lf.kind == PYTHON else lf.label,
             is_running=False,
             error=voted.error,
+            asking=voted.asking,
         )
         return True
 

@@ -17,7 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -33,7 +33,7 @@ import pandas as pd
 from spear_amal.declared_lfs import make_lf
 from spear_amal.declared_lfs.project_lfs import rule_with_class
 from spear_amal.declared_lfs.rules import Rule
-from spear_amal.errors import InputError
+from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.labeling import VoteCache, load_lfs
 from spear_amal.labeling.appliers import enum_of_labels
 from spear_amal.labeling.blank_texts import has_text
@@ -46,8 +46,10 @@ from spear_amal.labeling.lf_outputs import ApplierMetadata, OutputParser
 from spear_amal.labeling.load_lfs import FreshLoader
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.user_functions import source_of
+from spear_amal.prompted_lfs import PromptedLF, spent
+from spear_amal.prompted_lfs.asking import kept_answers_only
 from spear_amal.votes.class_set import ClassNames, ClassSet
-from spear_amal.workbench.snapshot import LFError
+from spear_amal.workbench.snapshot import Asking, LFError
 
 #: What a new process answers to a request that needs what it was never told.
 FORGOTTEN = "forgotten"
@@ -70,6 +72,7 @@ class LoadedLF:
         What it looks for, in words.
     line : int or None
     column, pattern : str or None
+    is_prompted : bool
         See :class:`~spear_amal.workbench.snapshot.LFState`.
     """
 
@@ -80,6 +83,7 @@ class LoadedLF:
     line: int | None
     column: str | None
     pattern: str | None
+    is_prompted: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,14 @@ class LFVotes(NamedTuple):
     declared : int
         Code of the class that the LF is declared to vote for, -1 for none.
     error : LFError or None
+    asking : Asking or None
+        Of an LF that asks a language model.
     """
 
     votes: np.ndarray
     declared: int
     error: LFError | None = None
+    asking: Asking | None = None
 
 
 def run_lfs(deed: str, *arguments: Any) -> Iterator[Any]:
@@ -165,25 +172,50 @@ class _LFProcess:
             tuple(dict.fromkeys(files)),
         )
 
-    def run(self, name: str) -> LFVotes | str:
+    def run(self, name: str, may_ask: bool = False) -> LFVotes | str:
         """Return the votes of an LF of the user's file."""
         if self._source is None or self._lfs is None or name not in self._lfs:
             return FORGOTTEN
-        return self._votes(self._lfs[name], ClassSet(self._classes))
+        return self._votes(self._lfs[name], ClassSet(self._classes), may_ask)
 
-    def run_rule(self, rule: Rule, classes: ClassNames | None) -> LFVotes | str:
+    def run_rule(
+        self, rule: Rule, classes: ClassNames | None, may_ask: bool = False
+    ) -> LFVotes | str:
         """Return the votes of a declared rule."""
         if self._source is None:
             return FORGOTTEN
         lf = make_lf(rule_with_class(rule, classes, "rules.toml", None))
-        return self._votes(lf, ClassSet(classes))
+        return self._votes(lf, ClassSet(classes), may_ask)
 
-    def _votes(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
+    def _votes(self, lf: LabelingFunction, classes: ClassSet, may_ask: bool) -> LFVotes:
+        if not isinstance(lf, PromptedLF):
+            return self._run(lf, classes, may_ask)
+        before = spent()
+        lf.outcomes.clear()
+        try:
+            plan = self._plan(lf)
+        except Exception as error:  # a column that is not there, a folder that cannot be written
+            return LFVotes(np.full(self._n, -1, np.int16), -1, LFError(str(error)))
+        if plan.n_open and not may_ask:
+            waits = LFError("waits until you say that the model is to be asked")
+            return LFVotes(np.full(self._n, -1, np.int16), -1, waits, plan)
+        voted = self._run(lf, classes, may_ask)
+        outcomes = tuple(lf.outcomes.most_common())
+        asking = replace(self._plan(lf), outcomes=outcomes, spent=spent() - before)
+        return voted._replace(asking=asking)
+
+    def _plan(self, lf: PromptedLF) -> Asking:
+        """Return what an LF would have to ask; nothing is sent."""
+        source: Any = self._source
+        forecast = lf.inquiry.forecast(lf.inquiry.texts(source.batch(0, source.n)))
+        return Asking.of(lf.inquiry.model, forecast)
+
+    def _run(self, lf: LabelingFunction, classes: ClassSet, may_ask: bool) -> LFVotes:
         source: Any = self._source
         votes = np.full(self._n, -1, dtype=np.int16)
 
         def compute(lfs: list[LabelingFunction]) -> Labelled:
-            with _asking_nobody(lf):
+            with nullcontext() if may_ask else _asking_nobody(lf):
                 return label(lfs, classes, source, True, lambda done: None, None)
 
         try:
@@ -193,7 +225,9 @@ class _LFProcess:
             else:
                 matrix, meta = self._cache.label([lf], classes, source, None, compute)
         except Exception as error:  # of the user's code, where it does not look at one row
-            return LFVotes(votes, -1, LFError(f"{type(error).__name__}: {error}"))
+            is_told = isinstance(lf, PromptedLF) and isinstance(error, SpearAmalError)
+            said = str(error) if is_told else f"{type(error).__name__}: {error}"
+            return LFVotes(votes, -1, LFError(said))
         column = matrix.codes.tocsc()
         votes[self._places[column.indices]] = column.data.astype(np.int16) - 1
         return LFVotes(votes, declared, _error_of(lf.name, meta, self._path))
@@ -206,8 +240,6 @@ def _asking_nobody(lf: LabelingFunction) -> AbstractContextManager[None]:
     """Keep a page that is looked at from paying a language model; kept answers cost nothing."""
     if not lf.is_shared:
         return nullcontext()
-    from spear_amal.prompted_lfs.asking import kept_answers_only
-
     return kept_answers_only()
 
 
@@ -250,7 +282,8 @@ def _loaded(lf: LabelingFunction, line: int | None) -> LoadedLF:
         key, is_certain = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), False
     pattern = lf.pattern_source if isinstance(lf, TextLF) else None
     column = lf.column if isinstance(lf, TextLF) else None
-    return LoadedLF(lf.name, key, is_certain, _about(lf), line, column, pattern)
+    is_prompted = isinstance(lf, PromptedLF)
+    return LoadedLF(lf.name, key, is_certain, _about(lf), line, column, pattern, is_prompted)
 
 
 def _about(lf: LabelingFunction) -> str:

@@ -18,6 +18,7 @@ KINDS = {
     "regex": "Regular expression",
     "threshold": "Numbers",
     "similar": "Rows like these",
+    "prompt": "Ask a model",
 }
 # FormFields of each kind: texts as they are typed, and boxes with what they are unless said.
 _OF_KIND = {
@@ -25,6 +26,10 @@ _OF_KIND = {
     "regex": ("pattern",),
     "threshold": ("at_least", "at_most"),
     "similar": ("rows", "at_least", "encoder"),
+    "prompt": (
+        *("description", "prompt", "model", "base_url", "key_variable"),
+        *("input_price", "output_price", "max_cost"),
+    ),
 }
 _BOXES = {
     "keyword": {"whole_word": True, "ignore_case": True},
@@ -138,6 +143,13 @@ class RuleForm:
         made: dict[str, Any] = {**self.values, **values, **self.boxes, "kind": self.kind}
         made["name"] = values["name"] or proposed_name(self, taken, texts)
         made["label"] = self.label
+        if self.kind == "prompt":  # a column that the prompt reads
+            fields = re.findall(r"(?<!{){([^{}]+)}", values["prompt"])
+            made["column"] = (
+                values["column"]
+                if values["column"] in fields
+                else next(iter(fields), values["column"])
+            )
         if self.kind == "keyword":
             made["keywords"] = keywords_of(values["keywords"])
         if self.kind == "similar":
@@ -148,7 +160,12 @@ class RuleForm:
 
 _UNTICKED = ("", "0", "false")
 _USUAL = {"min_count": "1", "encoder": "ngrams"}
-_LOOKED_FOR = {**_OF_KIND, "keyword": ("keywords",), "similar": ("rows",)}
+_LOOKED_FOR = {
+    **_OF_KIND,
+    "keyword": ("keywords",),
+    "similar": ("rows",),
+    "prompt": ("description", "model"),
+}
 
 
 def keywords_of(text: str) -> list[str]:
@@ -230,6 +247,8 @@ def _name_source(form: RuleForm, texts: Sequence[str]) -> str:
     """Return the text of whose words a name is made."""
     if form.kind == "keyword":
         return " ".join(keywords_of(form.value("keywords"))[:3])
+    if form.kind == "prompt":
+        return f"asks {form.value('description')}"
     if form.kind == "regex":
         # Without what says how letters are matched: sets, escapes, groups, counts, optional ones.
         pattern = re.sub(_SYNTAX, " ", form.value("pattern"))

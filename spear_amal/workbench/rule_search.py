@@ -14,6 +14,7 @@ import pandas as pd
 
 from spear_amal.declared_lfs import (
     KeywordRule,
+    PromptRule,
     RegexRule,
     Rule,
     SimilarRule,
@@ -137,6 +138,8 @@ class RuleSearch:
                 f"the table has no column {rule.column!r}; it has "
                 f"{', '.join(map(repr, map(str, self.frame.columns)))}"
             )
+        if isinstance(rule, PromptRule):
+            raise InputError("a language model is not asked for a preview; try it on ten rows")
         if isinstance(rule, RegexRule):
             return self._by_pattern(rule, seconds, wanted)
         if isinstance(rule, KeywordRule):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.declared_lfs.rules import Rule
+from spear_amal.llm import ChatModel, CostForecast
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.workbench.random_order import RandomOrder
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Kinds of LFs: of the user's Python file, or declared in the file of rules.
 PYTHON, DECLARED = "python", "declared"
+#: LFs of either kind that ask a language model.
+PROMPTED = "prompted"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,51 @@ class LFError:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """What an LF that asks a language model has asked, and what it would have to ask.
+
+    Attributes
+    ----------
+    model : str
+        Its name, and where it is served.
+    n_open : int
+        Questions that would be sent; 0 where all answers are kept.
+    cost : float or None
+        What these are expected to cost, in the currency of the prices; None where they are unknown.
+    outcomes : tuple of (str, int)
+        What came of the rows when it was run last: "voted", "failed", or why it abstained.
+    spent : float
+        What that run cost.
+    """
+
+    model: str
+    n_open: int
+    cost: float | None = None
+    outcomes: tuple[tuple[str, int], ...] = ()
+    spent: float = 0.0
+
+    @classmethod
+    def of(cls, model: ChatModel, forecast: CostForecast | None) -> Asking:
+        """Return what a forecast says; None is one of no question at all."""
+        where = f"{model.name} at {model.base_url}"
+        if forecast is None:
+            return cls(where, 0)
+        return cls(where, forecast.n_requests - forecast.n_cached, forecast.cost)
+
+    @property
+    def plan(self) -> str:
+        """What would be sent, in words."""
+        cost = "prices are not given" if self.cost is None else f"about {self.cost:.4g} in all"
+        return f"{self.n_open:,} questions to {self.model} ({cost})"
+
+    @property
+    def result(self) -> str:
+        """What came of the last run, in words; "" where that is not known."""
+        said = ", ".join(f"{count:,} {what}" for what, count in self.outcomes)
+        return f"{said}; that run cost {self.spent:.4g}" if said and self.spent else said
+
+
+@dataclass(frozen=True)
 class LFState:
     """One LF.
 
@@ -76,6 +124,9 @@ class LFState:
     column, pattern : str or None
         Of a Python LF that a builder made: the regular expression of what it looks for, with its
         flags in it, and the column in which it does.
+    is_prompted : bool
+        It asks a language model: nothing is sent before somebody says so.
+    asking : Asking or None
     """
 
     name: str
@@ -92,6 +143,13 @@ class LFState:
     key: str = ""
     column: str | None = None
     pattern: str | None = None
+    is_prompted: bool = False
+    asking: Asking | None = None
+
+    @property
+    def runs_among(self) -> str:
+        """Which LFs it is run with, one after the other: of its kind, or those that ask."""
+        return PROMPTED if self.is_prompted else self.kind
 
     @property
     def is_active(self) -> bool:

@@ -78,13 +78,23 @@ class LFWorker:
             except WorkerDiedError as error:
                 raise InputError(f"{path}: ended the process that ran it") from error
 
-    def run(self, path: Path, name: str) -> LFVotes:
-        """Return the votes of an LF of the user's file, which was loaded before."""
-        return self._votes(name, ("run", name), self.seconds, path)
+    def forget_file(self) -> None:
+        """Have the user's file run anew before its next LF: it has changed."""
+        with self._lock:
+            self._knows_file = False
 
-    def run_rule(self, rule: Rule, classes: ClassNames | None, seconds: float) -> LFVotes:
+    def run(self, path: Path, name: str, may_ask: bool = False) -> LFVotes:
+        """Return the votes of an LF of the user's file, which was loaded before.
+
+        One that asks a language model sends nothing unless it may.
+        """
+        return self._votes(name, ("run", name, may_ask), self.seconds, path)
+
+    def run_rule(
+        self, rule: Rule, classes: ClassNames | None, seconds: float, may_ask: bool = False
+    ) -> LFVotes:
         """Return the votes of a declared rule, under a time limit of its own."""
-        return self._votes(rule.name, ("run_rule", rule, classes), seconds, None)
+        return self._votes(rule.name, ("run_rule", rule, classes, may_ask), seconds, None)
 
     def stop(self, name: str) -> bool:
         """Stop an LF if it is running now; return whether it is."""

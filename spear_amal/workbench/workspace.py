@@ -17,7 +17,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from spear_amal.declared_lfs import RulesFile, add_to_settings, change_rules, read_rules_file
+from spear_amal.declared_lfs import (
+    PromptRule,
+    RulesFile,
+    add_to_settings,
+    change_rules,
+    read_rules_file,
+)
 from spear_amal.declared_lfs.project_lfs import rule_with_class
 from spear_amal.declared_lfs.rules import Rule, checked_rule
 from spear_amal.errors import InputError, SpearAmalError, StaleError
@@ -34,7 +40,7 @@ from spear_amal.workbench.project import GOLD, RULES, Project
 from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
 from spear_amal.workbench.random_order import RandomOrder
 from spear_amal.workbench.rule_table import MutingEffect, RuleTables, effect_of_muting
-from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFState, Snapshot
+from spear_amal.workbench.snapshot import DECLARED, PROMPTED, PYTHON, LFState, Snapshot
 from spear_amal.workbench.table import OpenTable
 from spear_amal.workbench.worker import LFLane, LFWorker
 
@@ -44,6 +50,7 @@ SeenRule: TypeAlias = "Rule | Mapping[str, Any]"
 _PAUSE = 0.25  # seconds between two snapshots while LFs run
 #: Seconds that the user's file may take before pages are served without it.
 FIRST_LOOK = 5.0
+_ASKING_LIMIT = 24 * 3600.0  # seconds for a language model to answer about all rows
 _TIMES = "lf_times.json"
 _NAMED = {"gold": GOLD, "rules": RULES}  # what the settings call the files
 
@@ -80,7 +87,12 @@ class Workspace:
         self._rule_limit = rule_limit
         self._lock = RLock()
         self._news = Condition(self._lock)
-        self._workers = {PYTHON: LFWorker(time_limit), DECLARED: LFWorker(rule_limit)}
+        self._workers = {
+            PYTHON: LFWorker(time_limit),
+            DECLARED: LFWorker(rule_limit),
+            PROMPTED: LFWorker(_ASKING_LIMIT),
+        }
+        self._may_ask: set[str] = set()  # LFs that somebody said may ask, once
         self._workers[PYTHON].start()  # while the table is read
         self._problems: dict[str, str] = {}
         self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
@@ -103,6 +115,7 @@ class Workspace:
         self._lanes = {
             PYTHON: LFLane(self._waiting_python, self._run_python),
             DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
+            PROMPTED: LFLane(lambda: self._board.waiting(PROMPTED), self._run_prompted),
         }
         self._table = OpenTable.read(project)
         self._gold = GoldFile(project.gold, self._table.known_rows(project))
@@ -159,15 +172,17 @@ class Workspace:
             If the rule that it replaces was changed meanwhile, or is not there.
         """
         classes = self._checked(rule, replaces)
-        voted = self._workers[DECLARED].run_rule(rule, classes.names, self._rule_limit)
-        if voted.error is not None:
-            raise InputError(f"the rule {rule.name!r} is not added: it {voted.error}")
+        voted = None  # a model is asked later, once somebody has seen what it costs
+        if not isinstance(rule, PromptRule):
+            voted = self._workers[DECLARED].run_rule(rule, classes.names, self._rule_limit)
+            if voted.error is not None:
+                raise InputError(f"the rule {rule.name!r} is not added: it {voted.error}")
         believed: dict[str, Rule | None] = {}
         if replaces is not None and seen is not None:
             believed[replaces] = _as_rule(seen, replaces)
         with self._lock:
             self._change_rules(lambda file: file.with_rule(rule, replaces), believed)
-            if classes.key == self._classes.key:
+            if voted is not None and classes.key == self._classes.key:
                 self._board.take_votes(rule.name, rule_key(rule), voted, self._classes.shown)
             self._show("rules")
             return self._lf(rule.name)
@@ -202,17 +217,48 @@ class Workspace:
 
     def run_again(self, name: str) -> None:
         """Run an LF again, as after it was stopped."""
+        self._rerun(name)
+
+    def ask(self, name: str, n_open: int) -> None:
+        """Run an LF that asks a language model, which it may do now: this spends money.
+
+        Parameters
+        ----------
+        name : str
+        n_open : int
+            How many questions the page said would be sent.
+
+        Raises
+        ------
+        InputError
+            If there is no such LF, or it asks nobody.
+        StaleError
+            If more than these would be sent by now.
+        """
         with self._lock:
-            kind = self._lf(name).kind
+            asking = self._lf(name).asking
+            if asking is None:
+                raise InputError(f"the LF {name!r} asks no language model")
+            if asking.n_open > n_open:
+                raise StaleError(
+                    f"{name} would send {asking.n_open:,} questions by now, the page said "
+                    f"{n_open:,}; look at it anew"
+                )
+            self._may_ask.add(name)
+            self._rerun(name)
+
+    def _rerun(self, name: str) -> None:
+        with self._lock:
+            lane = self._lf(name).runs_among
             self._board.rerun(lambda lf: lf.name == name)
             self._show("rules")
-        self._lanes[kind].wake()
+        self._lanes[lane].wake()
 
     def stop(self, name: str) -> None:
         """Stop an LF that runs, or waits to run; its error then says so."""
         with self._lock:
             lf = self._lf(name)
-            if lf.is_running and not self._workers[lf.kind].stop(name):
+            if lf.is_running and not self._workers[lf.runs_among].stop(name):
                 self._board.fail(name, "was stopped")
                 self._show("rules")
 
@@ -388,6 +434,7 @@ class Workspace:
         if before.key != coded.classes.key:
             self._board.rerun(lambda lf: lf.kind == DECLARED)
             self._lanes[DECLARED].wake()
+            self._lanes[PROMPTED].wake()
         is_same = np.array_equal(coded.gold, self.snapshot.gold)
         return self.snapshot.gold if is_same else coded.gold
 
@@ -418,11 +465,14 @@ class Workspace:
         path, file = self.project.lfs, None
         if path is not None and path.is_file():
             file = self._workers[PYTHON].load(path)
+            if any(lf.is_prompted for lf in file.lfs):
+                self._workers[PROMPTED].forget_file()
         with self._lock:
             self._board.take_file(file)
             self._watch.adopt("lfs")
             self._note_clashes()
             self._lanes[DECLARED].wake()  # a rule may vote whose name was that of an LF
+            self._lanes[PROMPTED].wake()
 
     def _run_python(self, name: str) -> None:
         lf, path = self._board.named(name), self.project.lfs
@@ -436,13 +486,30 @@ class Workspace:
             voted = self._workers[DECLARED].run_rule(lf.rule, classes.names, limit)
             self._take_votes(lf, voted, classes)
 
+    def _run_prompted(self, name: str) -> None:
+        """Run an LF that asks a language model; it only says what it would ask unless it may."""
+        with self._lock:
+            lf, classes, path = self._board.named(name), self._classes, self.project.lfs
+            may_ask = name in self._may_ask
+            self._may_ask.discard(name)
+        worker = self._workers[PROMPTED]
+        if lf is None or not lf.is_running:
+            return
+        if lf.rule is not None:
+            voted = worker.run_rule(lf.rule, classes.names, _ASKING_LIMIT, may_ask)
+        elif path is not None:
+            voted = worker.run(path, name, may_ask)
+        else:
+            return
+        self._take_votes(lf, voted, classes)
+
     def _take_votes(self, lf: LFState, voted: LFVotes, classes: ProjectClasses) -> None:
         with self._lock:
             if self._is_closed or classes.key != self._classes.key:
                 return
             if not self._board.take_votes(lf.name, lf.key, voted, self._classes.shown):
                 return
-            is_last = not self._board.waiting(lf.kind)
+            is_last = not self._board.waiting(lf.runs_among)
             if is_last or time.monotonic() - self._shown >= _PAUSE:
                 self._show_votes()
             elif self._delayed is None:  # the next LF may take long: these votes do not wait for it
@@ -557,6 +624,7 @@ class Workspace:
         self._code_labels()
         self._note_clashes()
         self._lanes[DECLARED].wake()
+        self._lanes[PROMPTED].wake()
 
     def _note_clashes(self) -> None:
         self._problems.pop("names", None)

@@ -68,6 +68,9 @@ def sentence_transformers(monkeypatch):
         is_progress_bar_enabled=lambda: seen["bar"],
         disable_progress_bar=lambda: seen.update(bar=False),
         enable_progress_bar=lambda: seen.update(bar=True),
+        get_verbosity=lambda: 30,
+        set_verbosity=lambda level: None,
+        set_verbosity_error=lambda: None,
     )
     libraries = {"sentence_transformers": {"SentenceTransformer": SentenceTransformer}}
     libraries |= {"transformers": {}, "transformers.utils": {"logging": told}}

@@ -38,7 +38,7 @@ def test_the_usual_width_is_what_the_model_was_made_for(folder):
     assert TokenFeatures(folder).fit([]).length_ == 31
     with pytest.raises(InputError, match=r"max_length=32 is more than the 31 tokens"):
         TokenFeatures(folder, 32).fit([])
-    with pytest.raises(InputError, match="no room beside the special tokens"):
+    with pytest.raises(InputError, match="no room beside the 2 special tokens"):
         TokenFeatures(folder, 1).fit([])
 
 

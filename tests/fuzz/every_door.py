@@ -23,6 +23,7 @@ PACKAGES = (
         "data",
         "declared_lfs",
         "estimators",
+        "export",
         "label_models",
         "labeling",
         "loop",
@@ -70,7 +71,7 @@ WITHOUT = {
         suggest.RefusedRule suggest.WrittenRules
         data.ImageData images.ImageData images.hold_out_validation studies.SplitComparison
         studies.SplitComparisonRow studies.CorpusVotes studies.RunSpec
-        training.Table training.TrainingResult
+        training.Table training.TrainingResult export.OnnxExport
     """,
     "an error": "training.DivergedError",
     "a protocol or a base class, for code that goes into training": """
@@ -92,7 +93,8 @@ WITHOUT = {
         losses.register_loss mixers.register_mixer studies.register_method
     """,
     "it takes what other public calls returned, and no words or numbers of a user's": """
-        report.comparison_table report.extreme_rows report.require_report_extra
+        export.export_onnx report.comparison_table report.extreme_rows report.require_report_extra
+        report.model_card report.write_model_card
         report.write_comparison_report report.write_crossover_report report.write_report
         studies.compare_on_split
         studies.fit_method studies.one_thread training.predict_logits
@@ -109,6 +111,12 @@ WITHOUT = {
     "it hands all that it is given to the fits of estimators, which have doors": """
         estimators.PooledClassifier spear_amal.PooledClassifier estimators.distilled
         estimators.fit_together
+    """,
+    "it makes an LF that asks a server, of words that prompt_lf is given": """
+        declared_lfs.PromptRule
+    """,
+    "it predicts batches of a file by what has doors: read_table and TextClassifier": """
+        spear_amal.predict_stream
     """,
     "it may fetch a corpus": "studies.load_corpus_votes",
     "a number of this process": "prompted_lfs.spent",

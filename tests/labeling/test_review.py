@@ -17,7 +17,8 @@ from spear_amal.labeling import (
     regex_lf,
     review_lfs,
 )
-from spear_amal.labeling.grades import at_most, holm
+from spear_amal.labeling.grades import at_most
+from spear_amal.maths.holm import holm
 
 CLASSES = ("billing", "bug", "praise")
 

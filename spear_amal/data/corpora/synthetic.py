@@ -90,7 +90,7 @@ def synthetic_votes(
     accuracies: float | VectorLike = 0.75,
     coverages: float | VectorLike = 0.3,
     class_balance: VectorLike | None = None,
-    seed: int = 0,
+    seed: int | np.random.Generator = 0,
 ) -> tuple[LabelMatrix, np.ndarray]:
     """Draw votes of m independent LFs with known accuracies and coverages.
 
@@ -104,7 +104,7 @@ def synthetic_votes(
         In [0, 1].
     class_balance : array (n_classes,), optional
         Sums to 1; default uniform.
-    seed : int
+    seed : int or numpy.random.Generator
 
     Returns
     -------
@@ -209,9 +209,7 @@ def synthetic_judges(
     )
     hard = generator.random(n) < hard_share
     guessed = hard[:, None] & (generator.random(voices.shape) < hard_guessing)
-    answers = np.where(
-        guessed, generator.integers(n_classes, size=voices.shape), voices.to_dense()
-    )
+    answers = np.where(guessed, generator.integers(n_classes, size=voices.shape), voices.to_dense())
     votes = answers[:, :m].copy()
     for g, (a, b) in enumerate(pairwise(ends)):
         repeats = generator.random((n, b - a)) < copying

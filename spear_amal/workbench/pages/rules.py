@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spear_amal.declared_lfs import Rule, describe, make_lf, rule_from_fields
-from spear_amal.errors import InputError, StaleError
+from spear_amal.declared_lfs import PromptRule, Rule, describe, make_lf, rule_from_fields
+from spear_amal.errors import InputError, SpearAmalError, StaleError
+from spear_amal.labeling.builders import TextLF
 from spear_amal.labeling.grades import GRADES
 from spear_amal.workbench.forms import tab_of, with_form
 from spear_amal.workbench.gold_origin import gold_origin
@@ -23,6 +24,7 @@ from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.lf_detail import matched_words, quarrels, rows_with_votes
 from spear_amal.workbench.lf_list import SHOWS, LFView, lf_lines
 from spear_amal.workbench.pages.training import jobs_of
+from spear_amal.workbench.prompt_trial import try_rule
 from spear_amal.workbench.render import link, previewer_of, render, workspace_of
 from spear_amal.workbench.rule_form import KINDS, RuleForm, proposed_name
 from spear_amal.workbench.snapshot import LFState, Snapshot
@@ -187,6 +189,35 @@ def mute_lf(request: Request, sent: FormData) -> Response:
     )
 
 
+def ask_model(request: Request, sent: FormData) -> Response:
+    """Run an LF that asks a language model on all rows, as the page said that it would."""
+    workspace = workspace_of(request)
+    workspace.ask(str(sent.get("name", "")), int(str(sent.get("n_open", "0")) or 0))
+    snapshot = workspace.snapshot
+    parts = _list_parts(request, snapshot, LFView.of(sent))
+    return render(request, "_lf_list.html", snapshot=snapshot, **parts)
+
+
+def try_prompt(request: Request, sent: FormData) -> Response:
+    """Show what the model of the rule in the editor answers about ten rows."""
+    snapshot, form = workspace_of(request).snapshot, RuleForm.of(sent)
+    complaint, trial = "", None
+    try:
+        rule = _rule_of(form, snapshot)
+        if not isinstance(rule, PromptRule):
+            raise InputError("only rules that ask a model are tried on ten rows")
+        trial = try_rule(rule, snapshot)
+    except SpearAmalError as error:
+        complaint = str(error)
+    return render(
+        *(request, "_rule_trial.html"),
+        snapshot=snapshot,
+        form=form,
+        trial=trial,
+        complaint=complaint,
+    )
+
+
 def run_again(request: Request, sent: FormData) -> Response:
     """Run an LF again, or stop it."""
     workspace = workspace_of(request)
@@ -241,6 +272,8 @@ def _preview_parts(
     parts["proposed"] = proposed_name(form, {lf.name for lf in snapshot.lfs}, snapshot.texts)
     try:
         rule = _rule_of(form, snapshot)
+        if isinstance(rule, PromptRule):  # nothing is sent as somebody types
+            return parts
         preview = previewer_of(request).preview(rule, snapshot, _ROWS_OF_PREVIEW, tab)
     except InputError as error:
         about = f"rule {form.value('name').strip() or parts['proposed']!r}: "
@@ -258,7 +291,7 @@ def _rule_of(form: RuleForm, snapshot: Snapshot) -> Rule:
 
 def _rows_of(request: Request, lf: LFState, snapshot: Snapshot) -> dict[str, Any]:
     """Return rows of an LF by kind; those of a declared rule with what it matched."""
-    if lf.rule is None or lf.error is not None:
+    if lf.rule is None or lf.is_prompted or lf.error is not None:
         return rows_with_votes(lf, snapshot, _ROWS_OF_LF)
     preview = previewer_of(request).preview(lf.rule, snapshot, _ROWS_OF_LF)
     others = tuple(row for row in preview.rows if row.gold < 0)
@@ -269,10 +302,11 @@ def _words_of(lf: LFState, snapshot: Snapshot) -> list[Any]:
     if lf.rule is None or (lf.votes >= 0).sum() > _MOST_ROWS_FOR_WORDS:
         return []
     declared = make_lf(lf.rule)
-    words_of = getattr(declared, "matched_words", None)
-    if words_of is None:
+    if not isinstance(declared, TextLF):
         return []
-    return matched_words(lf, snapshot, words_of, snapshot.frame[declared.column].tolist())
+    return matched_words(
+        lf, snapshot, declared.matched_words, snapshot.frame[declared.column].tolist()
+    )
 
 
 def _as_json(rule: Rule | None) -> str:
@@ -300,4 +334,6 @@ routes = [
     Route("/parts/rules/mute", with_form(mute_lf), methods=["POST"]),
     Route("/parts/rules/remove", with_form(remove_rule), methods=["POST"]),
     Route("/parts/rules/run", with_form(run_again), methods=["POST"]),
+    Route("/parts/rules/ask", with_form(ask_model), methods=["POST"]),
+    Route("/parts/rules/try", with_form(try_prompt), methods=["POST"]),
 ]

@@ -83,6 +83,19 @@ def label_noise(draw, folder):
         assert (noisy.y[flipped] == (before[flipped] + 1) % n_classes).all()
 
 
+@door("data.synthetic_judges")
+def judges(draw, folder):
+    n, m = draw(mostly(st.integers(0, 50), small_odd)), draw(mostly(st.integers(0, 5), small_odd))
+    cliques = draw(mostly(st.lists(st.integers(1, 3), max_size=2), small_odd))
+    name = st.sampled_from(["copying", "hard_share", "hard_guessing", "accuracies", "coverages"])
+    options = draw(st.dictionaries(name, mostly(st.sampled_from([0.0, 0.5, 1.0]), small_odd)))
+    L, y = data.synthetic_judges(n, m, cliques=cliques, **options)
+    assert L.shape == (n, m) and len(y) == n
+    if options.get("copying") == 1.0 and options.get("coverages", 1.0) == 1.0 and len(cliques):
+        clique = np.asarray(L)[:, : cliques[0]]
+        assert (clique == clique[:, :1]).all()
+
+
 @door("data.synthetic_votes", "data.synthetic_corpus")
 def synthetic(draw, folder):
     if draw(st.booleans()):
