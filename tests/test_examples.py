@@ -167,6 +167,13 @@ EXPECTED = {
         "scored only by models that never saw it: 5 folds",
         "The rules add|Too early to say",
     ],
+    "30": [
+        r"120 of 120 requests to send; \d+ tokens",
+        r"Votes on \d\d% of rows, \d\d% of them right",
+        "calibration error|scores stay as they are",
+        "120 answers are kept",
+        r"Score 0\.8 or more: \d+ votes",
+    ],
     "33": ["'status': 'ok'", r"\[\{'label': 'spam', 'probabilities': \{'ham': 0", "Trained with"],
 }
 WITH_DATA = {

@@ -17,9 +17,8 @@ from torch import nn
 
 import spear_amal
 from spear_amal.data.formats import safe_pickle
-from spear_amal.labeling import required_literals
+from spear_amal.labeling import re2_patterns, required_literals
 from spear_amal.models.feature_model import batch_norms
-from spear_amal.workbench import patterns
 
 PYTHON = f"Python {platform.python_version()}"
 PACKAGE = Path(spear_amal.__file__).parent
@@ -73,7 +72,7 @@ def test_the_parser_of_regular_expressions():
 
 def test_the_compiler_of_parsed_patterns():
     """Parts of a pattern are compiled by themselves: `re` says which characters they match."""
-    assert patterns.compiler is not None, f"{PYTHON} has no re._compiler"
+    assert re2_patterns.compiler is not None, f"{PYTHON} has no re._compiler"
     expected = {  # a newline ends a row, and is in none
         r"(?a)\d": "[0-9]",
         r"(?a)[a-f\s]": r"[\x{9}-\x{9}\x{b}-\x{d}\x{20}-\x{20}a-f]",
@@ -81,10 +80,11 @@ def test_the_compiler_of_parsed_patterns():
     }
     for pattern, characters in expected.items():
         try:
-            found = patterns.translated(re.compile(pattern))
+            found = re2_patterns.translated(re.compile(pattern))
         except (AttributeError, TypeError, ValueError) as error:
             pytest.fail(f"{PYTHON} compiles a part of {pattern!r} in another way: {error!r}")
-        assert found == patterns.Translation(characters), f"{PYTHON} reads {pattern!r} otherwise"
+        expected = re2_patterns.Translation(characters)
+        assert found == expected, f"{PYTHON} reads {pattern!r} otherwise"
 
 
 def test_the_pool_of_joblib():

@@ -41,11 +41,20 @@ def exit_code(error: BaseException) -> int:
         return _OF_SIGNAL + error.number
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, DataUnavailableError):
+    if isinstance(error, DataUnavailableError) or _is_of_language_models(error):
         return UNAVAILABLE
     if isinstance(error, _BAD_INPUTS) or _is_bad_path(error):
         return BAD_INPUT
     return UNEXPECTED
+
+
+def _is_of_language_models(error: BaseException) -> bool:
+    """Return whether a server cannot be had, or what may be spent on it is."""
+    if not isinstance(error, SpearAmalError):
+        return False
+    from spear_amal.llm import BudgetError, ChatServerError
+
+    return isinstance(error, BudgetError | ChatServerError)
 
 
 def _is_bad_path(error: BaseException) -> bool:

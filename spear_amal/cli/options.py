@@ -153,6 +153,16 @@ class CliConfig(TrainingConfig):
         None, "Label matrix (.npz) that apply writes and analyze reads, or a folder of votes."
     )
     predictions: Path | None = option(None, "Table that predict writes.")
+    llm_model: Text | None = option(
+        None, "Language model that suggest --llm asks, as its server calls it."
+    )
+    llm_base_url: Text = option(
+        "http://127.0.0.1:8080/v1", "Where it is served: an OpenAI-compatible address, up to /v1."
+    )
+    llm_key_variable: Text | None = option(
+        None,
+        "Environment variable that holds the key of that server; the key itself is no setting.",
+    )
 
 
 class ApplyOptions(CliConfig):
@@ -229,6 +239,35 @@ class NextOptions(CliConfig):
     no_cache: NoCache = False
     yes: Yes = False
     force: Force = False
+
+
+class SuggestOptions(CliConfig):
+    """Options of ``suggest``."""
+
+    SHOWN: ClassVar = {
+        "Options": "count data lfs rules add",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Language model": "llm llm_model llm_base_url llm_key_variable task n_shown",
+        "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
+    }
+
+    count: int = option(20, "How many rules at most.", flag="count", short="n", ge=1)
+    add: bool = option(
+        False, "Add the rules that are told from luck to the file of declared rules, --rules."
+    )
+    llm: bool = option(
+        False,
+        "Let a language model write the rules, in place of mining them from the rows. It is sent "
+        "the task, the classes, and a few rows, some of them with their labels.",
+    )
+    task: str = option("", "What the task is, in a sentence for the language model.")
+    n_shown: int = option(
+        5, "Labelled rows of each class that the language model is sent.", flag="shown", ge=0
+    )
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    no_cache: NoCache = False
+    yes: Yes = False
 
 
 class TrainOptions(CliConfig):

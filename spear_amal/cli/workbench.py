@@ -79,7 +79,9 @@ def _folder(options: WorkbenchOptions) -> Path:
     if (folder / CliConfig.FILE).is_file():
         _check_project(folder, options)
     else:
-        write_project(InitOptions(folder=folder, data=(place,), **options.reading()))
+        write_project(
+            InitOptions.model_validate({"folder": folder, "data": (place,), **options.reading()})
+        )
         print_result(f"Made a project around {place} in {folder}; the table stays where it is.")
     return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from spear_amal.llm.chat_model import ChatModel
 
 # Statuses of servers that do not understand a part of a request.
 _NOT_UNDERSTOOD = (400, 422, 500, 501)
+# "schema": the server is given the schema; "object": the schema beside the word that it is JSON, as
+# llama-cpp-python takes it; "json": it is told to write JSON; "words": it is not.
+_FORMATS = ("schema", "object", "json", "words")
 _OF_FORMAT = re.compile(
     r"response_?format|json_?schema|json_?object|json mode|structured.?output|grammar|guided", re.I
 )
@@ -24,7 +28,7 @@ class Dialect:
 
     Parameters
     ----------
-    format : {"schema", "json", "words"}
+    format : {"schema", "object", "json", "words"}
         How a server is told what an answer looks like.
     logprobs, temperature, seed : bool
         Whether they are sent.
@@ -55,22 +59,18 @@ class Dialect:
         if self.logprobs and request.top_logprobs:
             content |= {"logprobs": True, "top_logprobs": request.top_logprobs}
         if request.schema is not None and self.format != "words":
-            content["response_format"] = (
-                {
-                    "type": "json_schema",
-                    "json_schema": {
-                        "name": "answer",
-                        "strict": True,
-                        "schema": dict(request.schema),
-                    },
-                }
-                if self.format == "schema"
-                else {"type": "json_object"}
-            )
+            content["response_format"] = self._format_of(dict(request.schema))
         return content
 
+    def _format_of(self, schema: dict[str, Any]) -> dict[str, Any]:
+        if self.format == "schema":
+            named = {"name": "answer", "strict": True, "schema": schema}
+            return {"type": "json_schema", "json_schema": named}
+        beside = {"schema": schema} if self.format == "object" else {}
+        return {"type": "json_object"} | beside
+
     def _messages(self, request: ChatRequest) -> Iterator[dict[str, str]]:
-        """Messages, the last with the schema in words where the server is not given it."""
+        """Messages, the last with the schema in words where the server may not know it."""
         last = len(request.messages) - 1
         for i, (role, content) in enumerate(request.messages):
             if i == last and request.schema is not None and self.format != "schema":
@@ -108,7 +108,7 @@ class Dialect:
 
     def _parts(self, request: ChatRequest) -> list[tuple[bool, str, dict[str, Any], str]]:
         """Return what can be left out: whether it is sent, its pattern, changes, their meaning."""
-        following = "json" if self.format == "schema" else "words"
+        following = dict(itertools.pairwise(_FORMATS)).get(self.format, "words")
         asks_format = request.schema is not None and self.format != "words"
         return [
             (
@@ -121,7 +121,9 @@ class Dialect:
                 asks_format,
                 _OF_FORMAT.pattern,
                 {"format": following},
-                "takes no JSON schema: it is told in words, and answers may not follow it",
+                ""
+                if following == "object"
+                else "takes no JSON schema: it is told in words, and answers may not follow it",
             ),
             (
                 self.logprobs and request.top_logprobs > 0,

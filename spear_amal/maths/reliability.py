@@ -13,7 +13,7 @@ N_BINS = 10
 class ReliabilityBin(NamedTuple):
     """Scores of one bin: how many, their mean, and the share of them that came true."""
 
-    count: int
+    n_scores: int
     score: float
     share: float
 
@@ -44,5 +44,5 @@ def reliability_gap(scores: np.ndarray, is_true: np.ndarray) -> float:
     >>> reliability_gap(np.array([0.75, 0.75]), np.array([True, False]))
     0.25
     """
-    gaps = [b.count * abs(b.score - b.share) for b in reliability_bins(scores, is_true)]
+    gaps = [b.n_scores * abs(b.score - b.share) for b in reliability_bins(scores, is_true)]
     return float(sum(gaps) / len(scores)) if len(scores) else float("nan")

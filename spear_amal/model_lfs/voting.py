@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ class TaskProbabilities:
     ) -> None:
         self.model, self.classes, self.batch_size = model, dict(classes), batch_size
         self.targets = tuple(dict.fromkeys(classes[name] for name in model.class_names))
-        self._memo: tuple[ModelInput, np.ndarray] | None = None
+        self._memo: _Remembered | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without what is remembered of the last rows."""
@@ -56,15 +56,23 @@ class TaskProbabilities:
         """Return what a hash of votes depends on; the size of batches does not count."""
         return [self.model, list(self.classes.items())]
 
-    def of(self, values: ModelInput) -> np.ndarray:
+    def of(self, values: ModelInput, asker: Hashable) -> np.ndarray:
         """Return the probabilities of the targets (n, T); NaN for rows without an answer.
 
         Classes of the model that are one of the task count together: their sum, or the largest
-        where they may go together. So do those without a class. The last rows are remembered, as
-        several LFs may ask for them.
+        where they may go together. So do those without a class.
+
+        Parameters
+        ----------
+        values : list of str or None, or DataFrame of n rows
+        asker : hashable
+            Who asks. The last rows are remembered for others that ask for them; whoever asks twice
+            has the model go through them again, which may have been trained meanwhile.
         """
-        if self._memo is not None and _same(self._memo[0], values):
-            return self._memo[1]
+        memo = self._memo
+        if memo is not None and asker not in memo.askers and _same(memo.values, values):
+            memo.askers.add(asker)
+            return memo.p
         found = self.model.probabilities(values, self.batch_size)
         names = self.model.class_names
         parts = [
@@ -72,8 +80,16 @@ class TaskProbabilities:
         ]
         together = np.sum if self.model.is_exclusive else np.max
         p = np.stack([np.round(np.clip(together(part, axis=1), 0, 1), 4) for part in parts], axis=1)
-        self._memo = (values, p)
+        self._memo = _Remembered(values, p, {asker})
         return p
+
+
+class _Remembered(NamedTuple):
+    """The last rows, their probabilities, and who was given them."""
+
+    values: ModelInput
+    p: np.ndarray
+    askers: set[Hashable]
 
 
 def _same(values: ModelInput, others: ModelInput) -> bool:
@@ -108,7 +124,7 @@ class ModelVotes:
 
     def answers(self, values: ModelInput) -> np.ndarray:
         """Return for each row (n,) a class of the task, or None."""
-        p = self.source.of(values)
+        p = self.source.of(values, ("votes", self.label))
         votes = np.full(len(p), None, dtype=object)
         for label in self.labels:
             k = self.source.targets.index(label)
@@ -121,7 +137,9 @@ class ModelVotes:
 
     def scores(self, values: ModelInput) -> np.ndarray:
         """Return the probability (n,) of the class that is voted for; 0 without an answer."""
-        p = self.source.of(values)[:, self.source.targets.index(self.labels[0])]
+        p = self.source.of(values, ("scores", self.label))[
+            :, self.source.targets.index(self.labels[0])
+        ]
         return np.where(np.isnan(p), 0.0, p)
 
     def for_each_class(self) -> list[ModelVotes]:

@@ -32,6 +32,7 @@ class _Limit:
 
 
 _limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
+_only_kept: ContextVar[bool] = ContextVar("_only_kept", default=False)
 # Limits of requests in a minute and at once are those of a server, so LFs share a client.
 _clients: dict[tuple[ChatModel, Path | None, int], ChatClient] = {}
 
@@ -62,6 +63,16 @@ def spending_limit(max_cost: float | None) -> Iterator[None]:
         _limit.reset(token)
 
 
+@contextmanager
+def kept_answers_only() -> Iterator[None]:
+    """Send nothing within the block: LFs vote by kept answers, and stop where there is none."""
+    token = _only_kept.set(True)
+    try:
+        yield
+    finally:
+        _only_kept.reset(token)
+
+
 def spent() -> float:
     """Return what prompted LFs have spent in this process, in the currency of the prices."""
     return float(sum(client.spent for client in _clients.values()))
@@ -80,6 +91,13 @@ def ask(
     BudgetError, ChatServerError
         As :meth:`~spear_amal.llm.ChatClient.ask`.
     """
+    if _only_kept.get() and requests:
+        forecast = client.forecast(requests)
+        if forecast.n_cached < forecast.n_requests:
+            raise StoppedError(
+                f"LF {lf_name!r} has rows without a kept answer, and {client.model.name} is not "
+                "asked here: run `spear-amal apply` first, which says what it costs"
+            )
     try:
         client.max_cost = _allowed(client, max_cost)
         return list(client.ask(requests))

@@ -40,7 +40,7 @@ def objection_to(pattern: str, flags: int) -> str | None:
     --------
     >>> objection_to(r"\bwin (a|the) \d+ dollars", 0)
     >>> objection_to(r"(\w+ )+won", 0)
-    'a repeat without a bound within a repeat'
+    'a repeat without a bound of something with choices in it'
     """
     if len(pattern) > LONGEST:
         return f"it has more than {LONGEST} characters"

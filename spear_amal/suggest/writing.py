@@ -14,7 +14,14 @@ import scipy.sparse as sp
 from spear_amal._typing import VectorLike, VotesLike
 from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
-from spear_amal.llm import ChatAnswer, ChatFailure, ChatModel, ChatRequest
+from spear_amal.llm import (
+    ChatAnswer,
+    ChatClient,
+    ChatFailure,
+    ChatModel,
+    ChatRequest,
+    ChatServerError,
+)
 from spear_amal.seeds import settle_seed
 from spear_amal.suggest.candidate import Suggestions
 from spear_amal.suggest.condition import RowCondition
@@ -85,7 +92,7 @@ def write_rules(
     names: Collection[str] = (),
     seed: int = 0,
 ) -> WrittenRules:
-    """Ask a language model for rules, and test what it writes against chance.
+    """Return rules that a language model writes, tested against chance.
 
     What is sent: `description`, the classes, names and three quantiles of numeric columns, and the
     beginnings (400 characters) of a few rows, labelled ones with their class. What comes back is
@@ -142,7 +149,12 @@ def write_rules(
     drawn = _Drawn(table, text_column, n_shown, n_unlabelled, seed)
     samples = [drawn.sample() for _ in range(n_answers)]
     requests = [task.request(description, described, sample, numbers) for sample in samples]
-    written, refused = _read(task, _client(model).ask(requests))
+    client = ChatClient(model) if isinstance(model, ChatModel) else model
+    answers = client.ask(requests)
+    failures = [answer for answer in answers if isinstance(answer, ChatFailure)]
+    if len(failures) == len(answers):
+        raise ChatServerError(f"no answer came from the language model: {failures[-1].reason}")
+    written, refused = _read(task, answers)
     gold = np.where(drawn.told(), -1, table.gold)
     pool = _pool(written, table, gold, text_column, seed)
     suggestions = suggest_lfs(
@@ -162,14 +174,6 @@ def write_rules(
 
 
 _NO_RULE = "the answer"  # is none, is cut off, ..
-
-
-def _client(model: ChatModel | AnswersRequests) -> AnswersRequests:
-    if not isinstance(model, ChatModel):
-        return model
-    from spear_amal.llm.client import ChatClient  # httpx
-
-    return ChatClient(model)
 
 
 def _described(labels: Mapping[str, Any], given: Mapping[Any, str] | None) -> dict[str, str]:

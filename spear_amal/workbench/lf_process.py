@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
@@ -183,7 +183,8 @@ class _LFProcess:
         votes = np.full(self._n, -1, dtype=np.int16)
 
         def compute(lfs: list[LabelingFunction]) -> Labelled:
-            return label(lfs, classes, source, True, lambda done: None, None)
+            with _asking_nobody(lf):
+                return label(lfs, classes, source, True, lambda done: None, None)
 
         try:
             declared = OutputParser(lf, classes).declared
@@ -199,6 +200,15 @@ class _LFProcess:
 
 
 _process = _LFProcess()
+
+
+def _asking_nobody(lf: LabelingFunction) -> AbstractContextManager[None]:
+    """Keep a page that is looked at from paying a language model; kept answers cost nothing."""
+    if not lf.is_shared:
+        return nullcontext()
+    from spear_amal.prompted_lfs.asking import kept_answers_only
+
+    return kept_answers_only()
 
 
 def _users_modules(path: Path) -> list[str]:

@@ -31,6 +31,7 @@ PACKAGES = (
     ),
     *(
         "mixers",
+        "model_lfs",
         "models",
         "prompted_lfs",
         "report",
@@ -65,7 +66,9 @@ WITHOUT = {
         labeling.ApplierMetadata report.ComparisonContent report.CrossoverContent report.Estimate
         report.Evaluation
         report.Examples report.ReportContent
+        model_lfs.ModelLF model_lfs.TableModelLF
         suggest.Candidate suggest.ConditionPool suggest.Suggestions
+        suggest.RefusedRule suggest.WrittenRules
         data.ImageData images.ImageData images.hold_out_validation studies.SplitComparison
         studies.SplitComparisonRow studies.CorpusVotes studies.RunSpec
         training.Table training.TrainingResult

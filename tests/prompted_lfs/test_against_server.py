@@ -92,7 +92,7 @@ def test_a_server_that_is_down_and_a_key_that_is_missing(
     frame = pd.DataFrame({"text": ["a", "b"]})
     with ScriptedServer(lambda *request: say("spam")) as server:
         url = server.url
-    with pytest.raises((LabelingError, ChatServerError), match="none of 2 requests to http://127"):
+    with pytest.raises((LabelingError, ChatServerError), match=r"no connection to http|none of 2"):
         PandasLFApplier([asks(url, tmp_path)], CLASSES).apply(
             frame, progress_bar=False, fault_tolerant=True
         )

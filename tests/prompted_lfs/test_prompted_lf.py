@@ -26,6 +26,7 @@ from spear_amal.prompted_lfs import (
     spending_limit,
     spent,
 )
+from spear_amal.prompted_lfs.asking import kept_answers_only
 
 CLASSES = ["ham", "spam"]
 ABOUT = {"spam": "an ad", "ham": "no ad"}
@@ -376,3 +377,14 @@ def test_an_object_that_was_sent_asks_the_same(fake: Any) -> None:
     assert lf("spam") == "spam"
     assert isinstance(fake.made[0], FakeClient)
     assert "m at http" in lf.facts()["asks"]
+
+
+def test_where_only_kept_answers_count_nothing_is_sent(fake: Any) -> None:
+    lf = make()
+    with kept_answers_only(), pytest.raises(LabelingError, match="rows without a kept answer"):
+        votes_of(lf, rows("a", "b"), fault_tolerant=True)
+    assert not fake.made[0].sent
+    votes_of(lf, rows("a", "b"))
+    with kept_answers_only():
+        assert votes_of(make(), rows("a", "b")) == [1, 1]
+    assert len(fake.made[0].sent) == 2

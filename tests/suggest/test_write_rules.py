@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from spear_amal.declared_lfs import make_lf
-from spear_amal.errors import InputError
+from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.llm import ChatAnswer, ChatFailure, ChatRequest
 from spear_amal.suggest import WrittenRules, write_rules
 from spear_amal.suggest.pattern_work import objection_to
@@ -167,7 +167,6 @@ def test_only_what_the_call_names_leaves_the_machine(table) -> None:
         ),
         (ChatAnswer("{", is_whole=False), "the answer is cut off"),
         (ChatAnswer("", refused=True), "the answer is a refusal"),
-        (ChatFailure("500"), "the answer did not come"),
     ],
 )
 def test_what_is_no_rule_is_refused_and_counted(table, answer: Any, reason: str) -> None:
@@ -226,6 +225,13 @@ def test_what_is_rejected_or_an_lf_already_stays_out(table) -> None:
     votes = np.where(frame["text"].str.contains(r"\bprize\b"), 1, -1)[:, None]
     made = write_rules(Scripted(GOOD), frame, gold_of(codes), votes, classes=CLASSES)
     assert "prize" not in {one.words for one in made.suggestions.admitted}
+
+
+def test_answers_that_do_not_come_are_counted_and_an_error_if_none_does(table) -> None:
+    made = written(table, GOOD, ChatFailure("status 500"), n_answers=2)
+    assert made.reasons == {"the answer did not come": 1} and made.suggestions.admitted
+    with pytest.raises(SpearAmalError, match="status 500"):
+        written(table, ChatFailure("status 500"))
 
 
 def test_bad_input_is_refused(table) -> None:

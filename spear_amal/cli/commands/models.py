@@ -15,6 +15,7 @@ from spear_amal.cli.options import (
     LabelOptions,
     NextOptions,
     PredictOptions,
+    SuggestOptions,
     TrainOptions,
 )
 
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
         add_command(app, command, rich_help_panel="Your own tables")
     add_command(app, label_table, "label", rich_help_panel="Your own tables")
     add_command(app, choose_next, "next", rich_help_panel="Your own tables")
+    add_command(app, suggest_rules, "suggest", rich_help_panel="Your own tables")
 
 
 def apply(options: ApplyOptions) -> None:
@@ -44,6 +46,17 @@ def analyze(options: AnalyzeOptions) -> None:
     --votes names votes. Those that did not change have their votes read from the cache.
     """
     from spear_amal.cli.analyze import analyze as run
+
+    run(options)
+
+
+def suggest_rules(options: SuggestOptions) -> None:
+    """Suggest labelling functions: declared rules that the labelled rows tell from luck.
+
+    They are mined from the rows, or written by a language model (--llm), and tested together on the
+    labelled rows. Nothing is changed without --add.
+    """
+    from spear_amal.cli.suggest_rules import suggest_rules as run
 
     run(options)
 

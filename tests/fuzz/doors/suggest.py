@@ -1,12 +1,15 @@
 """Suggestions of labelling functions."""
 
+import json
+
 import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 from registry import door
 from values import arrays, gold, mostly, odd, scalars, texts, votes
 
-from spear_amal.suggest import mine_conditions, suggest_lfs
+from spear_amal.llm import ChatAnswer
+from spear_amal.suggest import mine_conditions, suggest_lfs, write_rules
 
 words = st.lists(st.sampled_from(["free", "prize", "5", "don't", "Ä", "!!"]), max_size=4)
 cells = st.one_of(words.map(" ".join), texts, st.sampled_from([None, float("nan"), "free prize"]))
@@ -39,3 +42,36 @@ def conditions(draw, folder):
     pool = mine_conditions(frame, "text", has_gold, seed=draw(st.integers(0, 9)))
     assert sorted(pool.rows) == list(range(n)) and pool.n_gold == has_gold.sum()
     assert pool.holds.shape == (n, len(pool.conditions))
+
+
+class Answers:
+    """Stands for a language model that answers what it is told to."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def ask(self, requests):
+        return [ChatAnswer(self.answer) for _ in requests]
+
+
+@door("suggest.write_rules")
+def written(draw, folder):
+    rule = st.fixed_dictionaries(
+        {"label": mostly(st.sampled_from(["0", "1"]), odd)},
+        optional={
+            "keywords": mostly(st.lists(words.map(" ".join), max_size=3), odd),
+            "pattern": st.one_of(texts, st.sampled_from(["free", r"\d{1,3}", "(", r"(\w+ )+x"])),
+            "column": st.sampled_from(["n", "x"]),
+            "at_least": scalars,
+        },
+    )
+    kinds = ["keyword_rules", "regex_rules", "threshold_rules", "other"]
+    content = draw(st.dictionaries(st.sampled_from(kinds), mostly(st.lists(rule, max_size=4), odd)))
+    answer = draw(mostly(st.just(json.dumps(content, default=str)), texts))
+    frame = pd.DataFrame({"text": draw(st.lists(cells, min_size=12, max_size=12))})
+    frame["n"] = np.arange(12) % 5
+    y = draw(mostly(gold(12), odd, 5))
+    made = write_rules(Answers(answer), frame, y, classes=[0, 1], n_rules=draw(st.integers(1, 5)))
+    assert sum(made.reasons.values()) == len(made.refused)
+    for one in (*made.suggestions.admitted, *made.suggestions.early):
+        assert one.rule.label in (0, 1) and not set(one.right) & set(made.shown)
