@@ -19,7 +19,7 @@ from spear_amal.llm.chat_model import ChatModel
 FILE = "answers.sqlite"
 FORMAT = 1
 _AT_ONCE = 500  # keys of one query
-Row: TypeAlias = tuple[bytes, bytes, bytes]
+_Row: TypeAlias = tuple[bytes, bytes, bytes]
 
 _PATIENCE = 60.0  # seconds for which another process may write
 
@@ -67,7 +67,7 @@ class AnswerCache:
 
     def read(self, keys: Sequence[str]) -> dict[str, ChatAnswer]:
         """Return the answers that are kept, by key."""
-        rows: list[Row] = []
+        rows: list[_Row] = []
         for start in range(0, len(keys), _AT_ONCE):
             some = [key.encode() for key in keys[start : start + _AT_ONCE]]
             marks = ",".join("?" * len(some))
@@ -164,7 +164,7 @@ _TABLE = "CREATE TABLE answers (key BLOB PRIMARY KEY, content BLOB, digest BLOB)
 _INSERT = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)"
 
 
-def _readable_rows(path: Path) -> Iterator[Row]:
+def _readable_rows(path: Path) -> Iterator[_Row]:
     """Read rows from both ends until what is damaged."""
     seen = set()
     for order in ("ASC", "DESC"):

@@ -26,6 +26,7 @@ PACKAGES = (
         "export",
         "label_models",
         "labeling",
+        "llm",
         "loop",
         "losses",
     ),
@@ -73,7 +74,11 @@ WITHOUT = {
         studies.SplitComparisonRow studies.CorpusVotes studies.RunSpec
         training.Table training.TrainingResult export.OnnxExport
     """,
-    "an error": "training.DivergedError",
+    "an error": "training.DivergedError llm.BudgetError llm.ChatServerError",
+    "what is asked of a server, and its odd replies, which tests/llm goes through": """
+        llm.ChatClient llm.ChatModel llm.ChatRequest llm.ChatAnswer llm.ChatFailure llm.CostForecast
+        llm.TokenChoice
+    """,
     "a protocol or a base class, for code that goes into training": """
         losses.ClosedForm losses.Component losses.ComponentSet losses.Penalty losses.Slopes
         mixers.GraphsLike
