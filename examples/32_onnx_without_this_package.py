@@ -1,7 +1,7 @@
 """From a trained classifier to one ONNX file, and what onnxruntime alone makes of it.
 
-The file holds all of the model, from texts to probabilities. The second half runs in a process that
-can import neither this package, nor torch, nor scikit-learn: any other server does the same.
+You learn to export a model, from texts to probabilities, and to run it in a process that can import
+neither this package, nor torch, nor scikit-learn.
 Run from the repository root: python examples/32_onnx_without_this_package.py
 """
 
