@@ -173,6 +173,7 @@ EXPECTED = {
         "calibration error|scores stay as they are",
         "120 answers are kept",
         r"Score 0\.8 or more: \d+ votes",
+    ],
     "32": [
         r"\d+ kB; held against the model on \d+ rows",
         r"onnxruntime alone says \['good', 'bad', 'good'\]",
