@@ -20,8 +20,9 @@ from spear_amal.models.encoder_config import POOLINGS, EncoderConfig
 from spear_amal.models.feature_model import Affine
 from spear_amal.quiet_transformers import quiet_loading
 
-# Rows of similar length that go through the encoder at once: little is padded.
-ROWS, ROWS_ON_GPU = 8, 64
+# Tokens of rows of similar length that go through the encoder at once: little is padded. Without
+# training more fit into the processor's cache.
+TOKENS_IN_TRAINING, TOKENS, TOKENS_ON_GPU = 256, 512, 16_384
 # Whose places of tokens are counted from behind that of the padding.
 _COUNTS_FROM_PADDING = (
     *("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "ibert", "data2vec-text"),
@@ -274,9 +275,15 @@ class EncoderModel(nn.Module):
             return self.head.weight.new_zeros(0, self.head.in_features)
         lengths = (x >= 0).sum(1)
         order = lengths.argsort(descending=True, stable=True)
-        at_once = ROWS if x.device.type == "cpu" else ROWS_ON_GPU
-        parts = [self._pooled_part(x[rows], lengths[rows]) for rows in order.split(at_once)]
+        sizes = _part_sizes(lengths[order].tolist(), self._tokens_at_once(x))
+        parts = [self._pooled_part(x[rows], lengths[rows]) for rows in order.split(sizes)]
         return torch.cat(parts)[order.argsort()]
+
+    def _tokens_at_once(self, x: Tensor) -> int:
+        if x.device.type != "cpu":
+            return TOKENS_ON_GPU
+        # Not by whether a graph is kept: a batch that goes through twice draws the same dropout.
+        return TOKENS_IN_TRAINING if self.training else TOKENS
 
     def _pooled_part(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Pool rows of similar length (B, L), the longest first."""
@@ -292,6 +299,16 @@ class EncoderModel(nn.Module):
         if hasattr(self.body, "merge_and_unload"):
             with _without_future_warnings():
                 self.body = self.body.merge_and_unload()
+
+
+def _part_sizes(lengths: list[int], tokens: int) -> list[int]:
+    """Return how many rows go at once, of lengths that fall; at least one, whatever its length."""
+    sizes: list[int] = []
+    first = 0
+    while first < len(lengths):
+        sizes.append(min(len(lengths) - first, max(1, tokens // max(1, lengths[first]))))
+        first += sizes[-1]
+    return sizes
 
 
 def _pool(states: Tensor, seen: Tensor, lengths: Tensor, pooling: str) -> Tensor:

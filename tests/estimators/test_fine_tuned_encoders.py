@@ -28,7 +28,7 @@ from spear_amal.labeling import keyword_lf
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed
 from spear_amal.models import EncoderConfig, EncoderModel, JointModel
-from spear_amal.models.encoder_model import EncoderPlan
+from spear_amal.models.encoder_model import EncoderPlan, _part_sizes
 from spear_amal.training import Callback, TrainerConfig
 from spear_amal.training.accumulation import ForwardInParts
 from spear_amal.training.look_ahead import LookAhead
@@ -91,6 +91,12 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(kind, pooling, tmp_path, wr
     alone = torch.cat([encoder(row[None, : int((row >= 0).sum())])[0] for row in x])
     torch.testing.assert_close(logits, alone)
     assert [name for name in encoder._layers if name.endswith(".1")]
+
+
+def test_parts_hold_as_many_tokens_as_are_allowed_and_a_row_at_least():
+    assert _part_sizes([40, 9, 8, 7, 2, 2, 0, 0], 20) == [1, 2, 2, 3]
+    assert _part_sizes([0, 0, 0], 2) == [2, 1]
+    assert _part_sizes([], 20) == []
 
 
 def test_bad_kinds_of_pooling_are_told_apart(plan, folder):
@@ -272,18 +278,19 @@ def test_spear_and_amal_learn(folder, mixer):
 def test_every_other_way_to_train_takes_tokens(folder):
     pytest.importorskip("peft")
     x, y, votes, gold = task(folder)
+    few = {**FEW, "max_epochs": 3}
     folds = GoldClassifier.from_options(
-        feature_model=kind(folder), fit_strategy="crossfit", n_folds=2, n_frozen=1, **FEW
+        feature_model=kind(folder), fit_strategy="crossfit", n_folds=2, n_frozen=1, **few
     ).fit(x, y)
     assert len(folds.models_) == 2
     student = DistilledClassifier.from_options(
-        kind(folder), [np.eye(2, dtype=np.float32)[gold] * 3], keep_epochs=[2], **FEW
+        kind(folder), [np.eye(2, dtype=np.float32)[gold] * 3], keep_epochs=[2], **few
     ).fit(x, gold)
     assert student.snapshots_[2].head.out_features == 2
-    rules = RuleNetworkClassifier.from_options(feature_model=kind(folder), **FEW)
+    rules = RuleNetworkClassifier.from_options(feature_model=kind(folder), **few)
     assert rules.fit(x, y, votes).models_[0].rules.of_row.in_features == H
     own = SelfTrainedClassifier.from_options(
-        feature_model=kind(folder), threshold=0.1, micro_batch=5, lora_rank=2, **FEW
+        feature_model=kind(folder), threshold=0.1, micro_batch=5, lora_rank=2, **few
     ).fit(x, y, votes)
     assert "contrast" in own.weights_
     for fitted in (folds, student, rules, own):
