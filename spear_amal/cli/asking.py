@@ -43,10 +43,22 @@ class RowsToAsk(NamedTuple):
 
 
 @contextmanager
+def within_budget(max_cost: float | None) -> Iterator[None]:
+    """Keep what prompted LFs spend on all tables of a command to a limit; None: there is none."""
+    if max_cost is None:
+        yield
+        return
+    from spear_amal.prompted_lfs import spending_limit
+
+    with spending_limit(max_cost):
+        yield
+
+
+@contextmanager
 def asking_models(
     lfs: Iterable[Any], rows: Callable[[], RowsToAsk], consent: Consent
 ) -> Iterator[None]:
-    """Print what prompted LFs will ask, have it confirmed, and keep the block to what may be spent.
+    """Print what prompted LFs will ask, have it confirmed, and print what it came to.
 
     Without prompted LFs nothing happens. Somebody is asked at a terminal alone, and if prices are
     known, there is no limit, and the flag --yes was not given.
@@ -60,17 +72,16 @@ def asking_models(
     if not listed:
         yield
         return
-    from spear_amal.prompted_lfs import PromptedLF, spending_limit, spent
+    from spear_amal.prompted_lfs import PromptedLF, spent
 
     inquiries = {id(lf.inquiry): lf.inquiry for lf in listed if isinstance(lf, PromptedLF)}
     _announce(list(inquiries.values()), rows(), consent)
     before = spent()
-    with spending_limit(consent.max_cost):
-        try:
-            yield
-        finally:
-            if spent() > before:
-                print_status(f"Language models: spent {_amount(spent() - before)}")
+    try:
+        yield
+    finally:
+        if spent() > before:
+            print_status(f"Language models: spent {_amount(spent() - before)}")
 
 
 def _announce(inquiries: list[Inquiry], rows: RowsToAsk, consent: Consent) -> None:

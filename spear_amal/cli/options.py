@@ -399,6 +399,7 @@ class PredictOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "output data predictions stream lfs rules force",
         "Rows": "id_column sep encoding sheet",
+        "Labelling functions": "max_cost yes",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
@@ -410,6 +411,7 @@ class PredictOptions(CliConfig):
         "For Parquet files, or folders of them, of any size: read, predict and write some rows at "
         "a time.",
     )
+    yes: Yes = False
     force: Force = False
 
 
@@ -419,7 +421,7 @@ class LabelOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs rules label_model model labelled lf_votes force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Labelling functions": "fault_tolerant jobs cache no_cache",
+        "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
     label_model: Text = option(
@@ -437,6 +439,7 @@ class LabelOptions(CliConfig):
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
     no_cache: NoCache = False
+    yes: Yes = False
     force: Force = False
 
 
@@ -446,12 +449,14 @@ class EvaluateOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "output test lfs rules",
         "Rows": "label_column sep encoding sheet",
+        "Labelling functions": "max_cost yes",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     test: tuple[Path, ...] = option(
         (), "Table with labelled rows: .csv, .tsv, .jsonl or .parquet.", flag="data"
     )
+    yes: Yes = False
 
 
 class ExportOptions(CliConfig):
