@@ -163,6 +163,15 @@ class CliConfig(TrainingConfig):
         None,
         "Environment variable that holds the key of that server; the key itself is no setting.",
     )
+    llm_input_price: float | None = option(
+        None,
+        "Price of a million tokens that it is sent, for the forecast and max_cost; 0 for a server "
+        "of your own.",
+        ge=0,
+    )
+    llm_output_price: float | None = option(
+        None, "Price of a million tokens that it answers.", ge=0
+    )
 
 
 class ApplyOptions(CliConfig):
@@ -247,7 +256,8 @@ class SuggestOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "count data lfs rules add",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Language model": "llm llm_model llm_base_url llm_key_variable task n_shown",
+        "Language model": "llm llm_model llm_base_url llm_key_variable llm_input_price "
+        "llm_output_price task n_shown",
         "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
