@@ -106,6 +106,7 @@ def predict_stream(
 def _votes_by(model: TextClassifier, lfs: LFsLike) -> VotesOf:
     text = model.needed_text_
     applier = applier_of(lfs, model.class_names_, text_column=text)
+    model.check_lf_names([lf.name for lf in applier.lfs])
 
     def votes_of(frame: pd.DataFrame) -> LabelMatrix:
         return applier.apply(for_lfs(frame, model.text_column_), progress_bar=False)

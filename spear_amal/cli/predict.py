@@ -69,7 +69,7 @@ def _predict_stream(
     """Predict Parquet files batch by batch; LFs are loaded once."""
     votes_of, asking = None, ExitStack()
     if model.needs_votes:
-        loaded = _lfs_for(model, options)
+        loaded = lfs_for(model, options)
         rows = partial(rows_to_ask, data, model.text_column_)
         asking.enter_context(asking_models(loaded.lfs, rows, Consent.of(options)))
 
@@ -145,17 +145,19 @@ def _probabilities(
     """Return probabilities (n, C); LFs do not see the column of labels, as in training."""
     votes = None
     if model.needs_votes:
-        loaded = _lfs_for(model, options)
+        loaded = lfs_for(model, options)
         consent = Consent.of(options)
         votes = vote(frame, loaded, model.text_column_, label_column=label, consent=consent)
     return model.predict_proba(frame, votes)
 
 
-def _lfs_for(model: TextClassifier, options: LFOptions) -> LoadedLFs:
-    """Return the LFs that options name, for a model that predicts with them."""
+def lfs_for(model: TextClassifier, options: LFOptions) -> LoadedLFs:
+    """Return the LFs that options name, if they are those that a model predicts with."""
     if not has_lfs(options):
         raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-    return lfs_of(options)
+    loaded = lfs_of(options)
+    model.check_lf_names([lf.name for lf in loaded.lfs])
+    return loaded
 
 
 def _show_scores(p: np.ndarray, y: np.ndarray, model: TextClassifier) -> None:

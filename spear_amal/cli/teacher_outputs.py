@@ -12,9 +12,9 @@ from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.predict import read_model_rows
+from spear_amal.cli.predict import lfs_for, read_model_rows
 from spear_amal.cli.tables import read_ids
-from spear_amal.cli.votes import lfs_of, vote
+from spear_amal.cli.votes import vote
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.teachers import as_teacher, save_teacher_outputs
@@ -61,7 +61,7 @@ def _of_texts(
     votes = None
     if model.needs_votes:
         consent = Consent.of(options)
-        votes = vote(frame, lfs_of(options), model.text_column_, consent=consent)
+        votes = vote(frame, lfs_for(model, options), model.text_column_, consent=consent)
     return ids, text_log_probabilities(model, frame, votes), model.classes_.tolist()
 
 

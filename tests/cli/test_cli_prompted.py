@@ -142,7 +142,7 @@ def labelled(table):
     Path("spear.toml").write_text('lfs = "lfs.py"\ndata = "train.csv"\nmax_cost = 30')
 
 
-def test_a_limit_is_that_of_the_command_and_holds_where_models_predict_too(ok, labelled):
+def test_a_limit_is_that_of_the_command_and_holds_where_models_predict_too(ok, run, labelled):
     ok("train", "--validation", "val.csv", "--method", "amal:inference=product", "--max-epochs", 1)
     (client,) = asking._clients.values()
     assert client.spent == 12.0
@@ -154,3 +154,8 @@ def test_a_limit_is_that_of_the_command_and_holds_where_models_predict_too(ok, l
     assert client.max_cost == 18 + 7
     ok("label", "--output", "labelled.csv", "--max-cost", 5)
     ok("evaluate", "--data", "val.csv", "--max-cost", 5)
+    Path("lfs.py").write_text(LFS.replace('"asks", "{text}"', '"other", "{text}"'))
+    before = client.spent
+    refused = run("predict", "--data", "new.parquet", "--output", "3.parquet", "--stream")
+    assert "was trained with the LFs" in refused.stderr
+    assert client.spent == before, "LFs that do not fit are not paid for"
