@@ -32,6 +32,7 @@ from spear_amal.io.atomic import refuse_existing, write_aside
 
 if TYPE_CHECKING:
     from spear_amal.text_classifier import TextClassifier
+    from spear_amal.training_record import TrainingRecord
 
 LABEL, PROBABILITIES = "label", "probabilities"
 _ROWS = "rows"
@@ -273,8 +274,9 @@ def metadata(model: TextClassifier, source: PathLike | None, without_votes: bool
         "inputs": input_kinds(features),
         "features": [_described(part) for part in features.parts_],
         "lfs": list(model.lf_names_),
-        "gold_rows": len(model.parts_.gold_digests),
     }
+    if model.parts_.record is not None:
+        told["training"] = _training(model.parts_.record)
     texts = {
         "spear_amal_version": spear_amal.__version__,
         "method": model.parts_.method,
@@ -285,6 +287,18 @@ def metadata(model: TextClassifier, source: PathLike | None, without_votes: bool
     if source is not None:
         texts["model_sha256"] = sha256_of(Path(source))
     return texts | {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
+
+
+def _training(record: TrainingRecord) -> dict[str, Any]:
+    """Return what tells the data of a training: counts and hashes, no content."""
+    content = record.as_json()
+    keys = ("rows", "labelled", "sha256")
+    rows = {
+        role: {key: content[role][key] for key in keys}
+        for role in ("train", "validation")
+        if content[role] is not None
+    }
+    return {"hashed": content["hashed"], "files": content["files"], **rows}
 
 
 def _described(part: Any) -> dict[str, Any]:
