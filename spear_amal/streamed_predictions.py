@@ -150,7 +150,8 @@ def stream_predictions(
     needed = [] if model.needed_text_ is None else [model.needed_text_]
     blocks = plan_blocks(files, [*needed, *model.features_.columns], batch_rows)
     if not blocks:
-        raise InputError(f"{source} has no rows")
+        names = ", ".join(file.path.name for file in files[:3])
+        raise InputError(f"{names} has no rows, so there is nothing to predict")
     schema = _one_schema(files)
     check_clash(model, schema.names)
     # Votes may depend on any column, features on those that are named.
