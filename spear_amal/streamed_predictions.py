@@ -106,6 +106,7 @@ def predict_stream(
 def _votes_by(model: TextClassifier, lfs: LFsLike) -> VotesOf:
     text = model.needed_text_
     applier = applier_of(lfs, model.class_names_, text_column=text)
+    model.check_lf_names([lf.name for lf in applier.lfs])
 
     def votes_of(frame: pd.DataFrame) -> LabelMatrix:
         return applier.apply(for_lfs(frame, model.text_column_), progress_bar=False)
@@ -149,7 +150,8 @@ def stream_predictions(
     needed = [] if model.needed_text_ is None else [model.needed_text_]
     blocks = plan_blocks(files, [*needed, *model.features_.columns], batch_rows)
     if not blocks:
-        raise InputError(f"{source} has no rows")
+        names = ", ".join(file.path.name for file in files[:3])
+        raise InputError(f"{names} has no rows, so there is nothing to predict")
     schema = _one_schema(files)
     check_clash(model, schema.names)
     # Votes may depend on any column, features on those that are named.

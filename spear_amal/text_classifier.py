@@ -490,12 +490,19 @@ class TextClassifier(BaseEstimator):
         has_ids = self.id_column_ is not None and self.id_column_ in frame
         ids = ids_of(frame, self.id_column_) if has_ids else None
         matrix = votes_of_rows(votes, frame, ids, "the rows", self.text_column_)
-        if matrix.lf_names != self.lf_names_:
+        self.check_lf_names(matrix.lf_names)
+        return matrix
+
+    def check_lf_names(self, names: Sequence[str]) -> None:
+        """Raise InputError if LFs are not those that the model was trained with, in order.
+
+        Asked before LFs are applied, which may take long, or cost something.
+        """
+        if tuple(names) != tuple(self.lf_names_):
             raise InputError(
                 f"the model was trained with the LFs {list(self.lf_names_)}, found "
-                f"{list(matrix.lf_names)}; use the same LF file"
+                f"{list(names)}; use the same LF file"
             )
-        return matrix
 
     def votes_on(self, frame: pd.DataFrame, lfs: LFsLike | None = None) -> LabelMatrix:
         """Return the votes on rows of the LFs given, or of those that `fit` was given."""
@@ -510,6 +517,7 @@ class TextClassifier(BaseEstimator):
         else:
             column = self._needed_by_lfs(frame, self.text_column_)
             applier = applier_of(lfs, self.class_names_, text_column=column)
+            self.check_lf_names([lf.name for lf in applier.lfs])
         return applier.apply(for_lfs(frame, self.text_column_), progress_bar=False)
 
     def names_of(self, labels: Any) -> list[Any]:

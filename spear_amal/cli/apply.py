@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.asking import Consent, RowsToAsk, asking_models
+from spear_amal.cli.asking import Consent, asking_models
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import ApplyOptions, CliConfig
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import print_blank, print_numbers
-from spear_amal.cli.votes import TableVotes, lfs_of, print_failures, votes_of_table
+from spear_amal.cli.votes import TableVotes, lfs_of, print_failures, rows_to_ask, votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays
 from spear_amal.labeling import GRADES, ParquetLFApplier, VotesTest, votes_test
 from spear_amal.labeling.parquet_applier import meta_of
-from spear_amal.labeling.parquet_files import source_files
 from spear_amal.labeling.row_digests import row_digests
 from spear_amal.labeling.voted_folders import has_texts, have_column, mark_folder
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
@@ -34,8 +34,6 @@ from spear_amal.votes.voted_rows import VotedRows
 
 __all__ = ["apply", "gold_of", "grades_in_words", "show_lfs"]
 
-# Rows of a large table by which the cost of asking a language model is told.
-_SAMPLED = 1000
 # In a file of votes: made by the command, which may replace it.
 _MARK = "written_by_apply"
 
@@ -93,7 +91,8 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     earlier = _content(folder / MANIFEST) if has_texts(folder) else None
     with warnings.catch_warnings(), ExitStack() as stack:
         warnings.filterwarnings("ignore", "LFs failed")  # printed below
-        stack.enter_context(asking_models(loaded.lfs, lambda: _sample(data), Consent.of(options)))
+        rows = partial(rows_to_ask, data, options.text_column)
+        stack.enter_context(asking_models(loaded.lfs, rows, Consent.of(options)))
         votes = applier.apply(
             data,
             folder,
@@ -111,18 +110,6 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
         f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to "
         f"{folder}{said}"
     )
-
-
-def _sample(data: Sequence[Path]) -> RowsToAsk:
-    """Return the first rows of Parquet files, and how many there are."""
-    import pyarrow.parquet as pq
-
-    files = source_files(list(data), "name", by_id=True)
-    n_rows = sum(pq.read_metadata(file.path).num_rows for file in files)
-    with pq.ParquetFile(files[0].path) as first:
-        head = next(first.iter_batches(_SAMPLED), None)
-    frame = pd.DataFrame() if head is None else head.to_pandas()
-    return RowsToAsk(frame, n_rows)
 
 
 def _content(path: Path) -> bytes | None:

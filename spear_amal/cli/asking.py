@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +11,7 @@ from spear_amal.cli.console import print_status
 from spear_amal.errors import InputError
 
 if TYPE_CHECKING:
-    from spear_amal.llm import CostForecast
-    from spear_amal.prompted_lfs.prompted_lf import Inquiry
+    from spear_amal.llm import ChatModel, CostForecast
 
 
 class Consent(NamedTuple):
@@ -43,10 +42,22 @@ class RowsToAsk(NamedTuple):
 
 
 @contextmanager
+def within_budget(max_cost: float | None) -> Iterator[None]:
+    """Keep what prompted LFs spend on all tables of a command to a limit; None: there is none."""
+    if max_cost is None:
+        yield
+        return
+    from spear_amal.prompted_lfs import spending_limit
+
+    with spending_limit(max_cost):
+        yield
+
+
+@contextmanager
 def asking_models(
     lfs: Iterable[Any], rows: Callable[[], RowsToAsk], consent: Consent
 ) -> Iterator[None]:
-    """Print what prompted LFs will ask, have it confirmed, and keep the block to what may be spent.
+    """Print what prompted LFs will ask, have it confirmed, and print what it came to.
 
     Without prompted LFs nothing happens. Somebody is asked at a terminal alone, and if prices are
     known, there is no limit, and the flag --yes was not given.
@@ -60,27 +71,34 @@ def asking_models(
     if not listed:
         yield
         return
-    from spear_amal.prompted_lfs import PromptedLF, spending_limit, spent
+    from spear_amal.prompted_lfs import PromptedLF, spent
 
     inquiries = {id(lf.inquiry): lf.inquiry for lf in listed if isinstance(lf, PromptedLF)}
-    _announce(list(inquiries.values()), rows(), consent)
+    batch, n_total = rows()
+    asked = [(i.model, i.forecast(i.texts(batch), n_total)) for i in inquiries.values()]
+    announce([(model, forecast) for model, forecast in asked if forecast is not None], consent)
     before = spent()
-    with spending_limit(consent.max_cost):
-        try:
-            yield
-        finally:
-            if spent() > before:
-                print_status(f"Language models: spent {_amount(spent() - before)}")
+    try:
+        yield
+    finally:
+        if spent() > before:
+            print_status(f"Language models: spent {_amount(spent() - before)}")
 
 
-def _announce(inquiries: list[Inquiry], rows: RowsToAsk, consent: Consent) -> None:
-    asked = [i.forecast(i.texts(rows.batch), rows.n_total) for i in inquiries]
-    forecasts = [forecast for forecast in asked if forecast is not None]
+def announce(asked: Sequence[tuple[ChatModel, CostForecast]], consent: Consent) -> None:
+    """Print what models will be asked and what it costs; have it confirmed.
+
+    Raises
+    ------
+    InputError
+        If the answer is no.
+    """
+    forecasts = [forecast for _, forecast in asked]
     calls = sum(f.n_requests - f.n_cached for f in forecasts)
     if not calls:
         return
-    names = ", ".join(dict.fromkeys(inquiry.model.name for inquiry in inquiries))
-    places = ", ".join(dict.fromkeys(inquiry.model.base_url for inquiry in inquiries))
+    names = ", ".join(dict.fromkeys(model.name for model, _ in asked))
+    places = ", ".join(dict.fromkeys(model.base_url for model, _ in asked))
     cost = _sum_of_costs(forecasts)
     rest = "" if calls == sum(f.n_requests for f in forecasts) else "; others are answered already"
     print_status(

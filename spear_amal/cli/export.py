@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spear_amal.cli.console import add_to_json, print_result
+from spear_amal.cli.console import add_to_json, print_result, print_warning
 from spear_amal.cli.options import ExportOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.predict import read_model_rows
@@ -36,6 +36,12 @@ def _write_onnx(options: ExportOptions, target: Path, model: TextClassifier) -> 
         rows=rows,
         source=options.output,
     )
+    if model.needs_votes:
+        print_warning(
+            "Warning: the ONNX file predicts without the rules, and any score that train or "
+            "evaluate printed is that with them; to know the score of what you ship, train with "
+            "inference=feature, as in 'recommended:inference=feature'"
+        )
     inputs = ", ".join(f"{name} ({kind})" for name, kind in made.inputs.items())
     print_result(f"ONNX model written to {target}: {made.n_bytes / 1e6:.2f} MB, inputs: {inputs}")
     print_result(

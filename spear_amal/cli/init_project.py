@@ -45,6 +45,8 @@ EXAMPLES = {
     },
     **{"checkpoint": "checkpoint.safetensors", "gold": "next.csv", "cache": ".spear_amal_cache"},
     **{"id_column": "id", "sep": ";", "encoding": "cp1252", "sheet": "Sheet1"},
+    **{"max_cost": 2.0, "llm_model": "local", "llm_base_url": "http://127.0.0.1:8080/v1"},
+    **{"llm_key_variable": "MY_LLM_KEY", "llm_input_price": 0.15, "llm_output_price": 0.6},
 }
 
 README = """\

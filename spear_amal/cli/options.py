@@ -163,6 +163,15 @@ class CliConfig(TrainingConfig):
         None,
         "Environment variable that holds the key of that server; the key itself is no setting.",
     )
+    llm_input_price: float | None = option(
+        None,
+        "Price of a million tokens that it is sent, for the forecast and max_cost; 0 for a server "
+        "of your own.",
+        ge=0,
+    )
+    llm_output_price: float | None = option(
+        None, "Price of a million tokens that it answers.", ge=0
+    )
 
 
 class ApplyOptions(CliConfig):
@@ -247,7 +256,8 @@ class SuggestOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "count data lfs rules add",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Language model": "llm llm_model llm_base_url llm_key_variable task n_shown",
+        "Language model": "llm llm_model llm_base_url llm_key_variable llm_input_price "
+        "llm_output_price task n_shown",
         "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
@@ -399,6 +409,7 @@ class PredictOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "output data predictions stream lfs rules force",
         "Rows": "id_column sep encoding sheet",
+        "Labelling functions": "max_cost yes",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
@@ -410,6 +421,7 @@ class PredictOptions(CliConfig):
         "For Parquet files, or folders of them, of any size: read, predict and write some rows at "
         "a time.",
     )
+    yes: Yes = False
     force: Force = False
 
 
@@ -419,7 +431,7 @@ class LabelOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs rules label_model model labelled lf_votes force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
-        "Labelling functions": "fault_tolerant jobs cache no_cache",
+        "Labelling functions": "fault_tolerant jobs cache no_cache max_cost yes",
     }
 
     label_model: Text = option(
@@ -437,6 +449,7 @@ class LabelOptions(CliConfig):
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
     no_cache: NoCache = False
+    yes: Yes = False
     force: Force = False
 
 
@@ -446,12 +459,14 @@ class EvaluateOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "output test lfs rules",
         "Rows": "label_column sep encoding sheet",
+        "Labelling functions": "max_cost yes",
     }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     test: tuple[Path, ...] = option(
         (), "Table with labelled rows: .csv, .tsv, .jsonl or .parquet.", flag="data"
     )
+    yes: Yes = False
 
 
 class ExportOptions(CliConfig):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
+from spear_amal.cli.asking import Consent, asking_models
 from spear_amal.cli.console import add_to_json, print_result, print_warning, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read_frame
-from spear_amal.cli.votes import LFOptions, has_lfs, lfs_of, vote
+from spear_amal.cli.votes import LFOptions, has_lfs, lfs_of, rows_to_ask, vote
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
@@ -64,17 +67,20 @@ def _predict_stream(
     options: PredictOptions, model: TextClassifier, data: Sequence[Path], target: Path
 ) -> None:
     """Predict Parquet files batch by batch; LFs are loaded once."""
-    votes_of = None
+    votes_of, asking = None, ExitStack()
     if model.needs_votes:
-        loaded = _lfs_for(model, options)
+        loaded = lfs_for(model, options)
+        rows = partial(rows_to_ask, data, model.text_column_)
+        asking.enter_context(asking_models(loaded.lfs, rows, Consent.of(options)))
 
         def votes_of(frame: pd.DataFrame) -> LabelMatrix:
             with hidden_progress():
                 return vote(frame, loaded, model.text_column_, label_column=model.label_column_)
 
-    n_rows = stream_predictions(
-        model, list(data), target, votes_of, overwrite=options.force, show_progress=True
-    )
+    with asking:
+        n_rows = stream_predictions(
+            model, list(data), target, votes_of, overwrite=options.force, show_progress=True
+        )
     print_result(f"{n_rows} predictions written to {target}")
 
 
@@ -139,16 +145,19 @@ def _probabilities(
     """Return probabilities (n, C); LFs do not see the column of labels, as in training."""
     votes = None
     if model.needs_votes:
-        loaded = _lfs_for(model, options)
-        votes = vote(frame, loaded, model.text_column_, label_column=label)
+        loaded = lfs_for(model, options)
+        consent = Consent.of(options)
+        votes = vote(frame, loaded, model.text_column_, label_column=label, consent=consent)
     return model.predict_proba(frame, votes)
 
 
-def _lfs_for(model: TextClassifier, options: LFOptions) -> LoadedLFs:
-    """Return the LFs that options name, for a model that predicts with them."""
+def lfs_for(model: TextClassifier, options: LFOptions) -> LoadedLFs:
+    """Return the LFs that options name, if they are those that a model predicts with."""
     if not has_lfs(options):
         raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-    return lfs_of(options)
+    loaded = lfs_of(options)
+    model.check_lf_names([lf.name for lf in loaded.lfs])
+    return loaded
 
 
 def _show_scores(p: np.ndarray, y: np.ndarray, model: TextClassifier) -> None:

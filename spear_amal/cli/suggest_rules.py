@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli.apply import gold_of
+from spear_amal.cli.asking import Consent, announce
 from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import SuggestOptions
@@ -17,7 +19,8 @@ from spear_amal.data import read_rows
 from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.declared_lfs import Rule, RulesFile, change_rules, describe, read_rules_file
 from spear_amal.errors import InputError
-from spear_amal.llm import ChatClient, ChatModel
+from spear_amal.llm import ChatAnswer, ChatClient, ChatFailure, ChatModel, ChatRequest
+from spear_amal.prompted_lfs import spent
 from spear_amal.suggest import Candidate, Suggestions, suggest_lfs, write_rules
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -99,15 +102,18 @@ def _written(options: SuggestOptions, rows: _Rows) -> Suggestions:
         name=options.require("llm_model"),
         base_url=options.llm_base_url,
         key_variable=options.llm_key_variable,
+        input_price=options.llm_input_price,
+        output_price=options.llm_output_price,
         temperature=0.0,
         timeout=300.0,
     )
-    print_status(
-        f"Asking {model.name} at {model.base_url}: it is sent the classes, and a few rows with "
-        "and without their labels"
-    )
+    if options.max_cost is not None and not model.has_prices:
+        raise InputError(
+            f"max_cost needs the prices of {model.name}: set llm_input_price and llm_output_price "
+            "(of a million tokens; 0 for a server of your own), or leave max_cost out"
+        )
     made = write_rules(
-        ChatClient(model),
+        _AnnouncedClient(model, options),
         **rows.arguments(options),
         description=options.task,
         n_shown=options.n_shown,
@@ -117,6 +123,22 @@ def _written(options: SuggestOptions, rows: _Rows) -> Suggestions:
         print_status(f"Refused {count}: {reason}")
     add_to_json(written=made.n_written, refused=made.reasons)
     return made.suggestions
+
+
+class _AnnouncedClient:
+    """Answers requests after a forecast was printed and, at a terminal, confirmed."""
+
+    def __init__(self, model: ChatModel, options: SuggestOptions) -> None:
+        self._model, self._options = model, options
+
+    def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | ChatFailure]:
+        """Return the answers in the order of the requests."""
+        consent = Consent.of(self._options)
+        left = None if consent.max_cost is None else max(consent.max_cost - spent(), 0.0)
+        client = ChatClient(self._model, max_cost=left)
+        print_status("It is sent the classes, and a few rows with and without their labels")
+        announce([(self._model, client.forecast(requests))], consent)
+        return client.ask(requests)
 
 
 def _show(made: Suggestions) -> None:

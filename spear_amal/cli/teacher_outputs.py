@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal.cli.asking import Consent
 from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.predict import read_model_rows
+from spear_amal.cli.predict import lfs_for, read_model_rows
 from spear_amal.cli.tables import read_ids
-from spear_amal.cli.votes import lfs_of, vote
+from spear_amal.cli.votes import vote
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.teachers import as_teacher, save_teacher_outputs
@@ -57,7 +58,10 @@ def _of_texts(
             "the rows have no ids: outputs are looked up by them, so that they fit a table that is "
             "sorted or cut in another way; name their column with --id-column"
         )
-    votes = vote(frame, lfs_of(options), model.text_column_) if model.needs_votes else None
+    votes = None
+    if model.needs_votes:
+        consent = Consent.of(options)
+        votes = vote(frame, lfs_for(model, options), model.text_column_, consent=consent)
     return ids, text_log_probabilities(model, frame, votes), model.classes_.tolist()
 
 

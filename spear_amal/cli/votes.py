@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,12 +27,15 @@ from spear_amal.labeling import (
     PandasLFApplier,
     VoteCache,
 )
+from spear_amal.labeling.parquet_files import source_files
 from spear_amal.votes.label_matrix import LabelMatrix
 
 #: Folder beside the file of LFs in which votes are kept unless another one is named.
 CACHE_FOLDER = ".spear_amal_cache"
 # Above that, votes that were not used for longest are removed.
 CACHE_BYTES = 500_000_000
+# Rows of Parquet files that a forecast is made of.
+_SAMPLED = 1000
 
 
 class LFOptions(Protocol):
@@ -169,13 +174,15 @@ def vote(
     label_column : str, optional
         A column that LFs do not see: votes must not depend on gold, nor change with it.
     consent : Consent, optional
-        To what language models may cost.
+        To what language models may cost; None: it was asked for before.
     """
     applier = PandasLFApplier(loaded.lfs, loaded.classes, text_column)
     rows = read_rows.for_lfs(frame, text_column)
     if label_column in rows and label_column not in (text_column, read_rows.LF_COLUMN):
         rows = rows.drop(columns=[label_column])
-    asking = asking_models(loaded.lfs, lambda: RowsToAsk(rows), consent or Consent())
+    asking: AbstractContextManager[None] = nullcontext()
+    if consent is not None:
+        asking = asking_models(loaded.lfs, lambda: RowsToAsk(rows), consent)
     with warnings_as_notes(), asking:
         matrix, meta = applier.apply(
             rows,
@@ -189,6 +196,18 @@ def vote(
     if cache is not None:
         _print_report(applier.cache_report, cache)
     return matrix
+
+
+def rows_to_ask(data: Sequence[Path], text_column: str) -> RowsToAsk:
+    """Return the first rows of Parquet files, and how many there are: what a forecast needs."""
+    import pyarrow.parquet as pq
+
+    files = source_files(list(data), "name", by_id=True)
+    n_rows = sum(pq.read_metadata(file.path).num_rows for file in files)
+    with pq.ParquetFile(files[0].path) as first:
+        head = next(first.iter_batches(_SAMPLED), None)
+    frame = pd.DataFrame() if head is None else head.to_pandas()
+    return RowsToAsk(read_rows.for_lfs(frame, text_column), n_rows)
 
 
 def _columns_seen(

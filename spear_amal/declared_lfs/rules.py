@@ -391,7 +391,7 @@ def describe(rule: Rule) -> str:
         named = [f"{bound} {side}" for side, bound in bounds.items() if bound is not None]
         return f"{rule.column!r} is {' and '.join(named)}"
     elif isinstance(rule, PromptRule):
-        return f"{rule.model} says that it {rule.description}"
+        return f"asks {rule.model}: {rule.description}"
     else:
         text = f"is like {_some(rule.examples)} ({rule.at_least} or more by {rule.encoder})"
     return text if rule.column == "text" else f"{rule.column!r} {text}"

@@ -88,7 +88,8 @@ class Graph:
         """Return what onnxruntime's own Tokenizer cuts texts (n,) into: (n, T), "" at the end."""
         settings = {"mark": 0, "mincharnum": 1, "pad_value": "", **attributes}
         made = self.op("Tokenizer", texts, domain=CONTRIB, **settings)
-        # onnx does not know this operator, and its check of types needs what comes out.
+        # onnx does not know this operator, and its check of types (1.23) ends the process at a
+        # LabelEncoder whose input it has no type of: so what comes out is always said.
         info = self.onnx.helper.make_tensor_value_info
         self.value_infos.append(info(made, self.onnx.TensorProto.STRING, [None, None]))
         return made

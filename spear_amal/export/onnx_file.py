@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from spear_amal.io.atomic import refuse_existing, write_aside
 
 if TYPE_CHECKING:
     from spear_amal.text_classifier import TextClassifier
+    from spear_amal.training_record import TrainingRecord
 
 LABEL, PROBABILITIES = "label", "probabilities"
 _ROWS = "rows"
@@ -273,11 +275,12 @@ def metadata(model: TextClassifier, source: PathLike | None, without_votes: bool
         "inputs": input_kinds(features),
         "features": [_described(part) for part in features.parts_],
         "lfs": list(model.lf_names_),
-        "gold_rows": len(model.parts_.gold_digests),
     }
+    if model.parts_.record is not None:
+        told["training"] = _training(model.parts_.record)
     texts = {
         "spear_amal_version": spear_amal.__version__,
-        "method": model.parts_.method,
+        "method": _without_folders(model.parts_.method),
         "estimator": type(model.estimator_).__name__,
         "rules": "left out" if without_votes and model.needs_votes else "not used",
         "gold_sha256": hashlib.sha256(model.parts_.gold_digests.tobytes()).hexdigest(),
@@ -287,6 +290,23 @@ def metadata(model: TextClassifier, source: PathLike | None, without_votes: bool
     return texts | {name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}
 
 
+def _without_folders(method: str) -> str:
+    """Return a method whose encoder, where it is a folder of this machine, goes by its name."""
+    return re.sub(r"(?<=encoder:)[/~][^,]*", lambda path: Path(path[0]).name, method)
+
+
+def _training(record: TrainingRecord) -> dict[str, Any]:
+    """Return what tells the data of a training: counts and hashes, no content."""
+    content = record.as_json()
+    keys = ("rows", "labelled", "sha256")
+    rows = {
+        role: {key: content[role][key] for key in keys}
+        for role in ("train", "validation")
+        if content[role] is not None
+    }
+    return {"hashed": content["hashed"], "files": content["files"], **rows}
+
+
 def _described(part: Any) -> dict[str, Any]:
     """Return the settings of features, without words and categories."""
     if isinstance(part, TextFeatures):
@@ -294,6 +314,8 @@ def _described(part: Any) -> dict[str, Any]:
         return {"kind": "tfidf", "n_words": len(part.vocabulary_), **settings}
     if isinstance(part, ColumnFeatures):
         return {"kind": "columns", "kinds": part.kinds_}
-    if isinstance(part, TokenFeatures):
-        return {"kind": "tokens", **part.to_arrays()["settings"]}
-    return {"kind": "encoder", **part.to_json()}
+    is_tokens = isinstance(part, TokenFeatures)
+    settings = part.to_arrays()["settings"] if is_tokens else part.to_json()
+    if Path(settings["encoder"]).is_absolute():  # a folder of this machine is of no use elsewhere
+        settings = settings | {"encoder": Path(settings["encoder"]).name}
+    return {"kind": "tokens" if is_tokens else "encoder", **settings}

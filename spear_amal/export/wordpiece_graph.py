@@ -9,6 +9,7 @@ from every place of every word at once.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -235,11 +236,14 @@ def _characters_of(before_words: str) -> tuple[dict[str, str], list[str], list[s
     tokenizer = Tokenizer.from_str(json.dumps(empty | json.loads(before_words)))
     mark = "|"
     letters = [one for one in characters() if one != mark]
-    normal = tokenizer.normalizer.normalize_str(mark.join(letters)).split(mark)
+    normalize = tokenizer.normalizer.normalize_str
+    odd = _of_other_blocks(letters, lambda block: normalize(block) == block)
+    made_of = dict(zip(odd, normalize(mark.join(odd)).split(mark), strict=True))
     kinds = _kinds_of(tokenizer.pre_tokenizer, letters)
     changes: dict[str, str] = {}
     spaces, alone = [], [mark]
-    for one, made in zip(letters, normal, strict=True):
+    for one in [*odd, *(letter for letter in kinds if letter not in made_of)]:
+        made = made_of.get(one, one)
         if made == " ":
             spaces.append(one)
         elif made == f" {one} ":
@@ -251,14 +255,19 @@ def _characters_of(before_words: str) -> tuple[dict[str, str], list[str], list[s
     return changes, spaces, alone
 
 
+def _of_other_blocks(letters: list[str], is_plain: Callable[[str], bool]) -> list[str]:
+    """Return the letters of blocks that are not plain as a whole, which most are."""
+    blocks = ("".join(letters[at : at + _BLOCK]) for at in range(0, len(letters), _BLOCK))
+    return [letter for block in blocks if not is_plain(block) for letter in block]
+
+
 def _kinds_of(pre_tokenizer: Any, letters: list[str]) -> dict[str, bool]:
     """Return characters that part words, and whether they are words themselves."""
-    parting: list[str] = []
-    for start in range(0, len(letters), _BLOCK):
-        block = "".join(letters[start : start + _BLOCK])
-        if [end for _, end in pre_tokenizer.pre_tokenize_str(block)] != [(0, len(block))]:
-            parting += block
-    pieces = pre_tokenizer.pre_tokenize_str("".join(f"a{one}a " for one in parting))
+    cut = pre_tokenizer.pre_tokenize_str
+    parting = _of_other_blocks(
+        letters, lambda block: [end for _, end in cut(block)] == [(0, len(block))]
+    )
+    pieces = cut("".join(f"a{one}a " for one in parting))
     ends = {start: end for _, (start, end) in pieces}
     return {
         one: 4 * number + 1 in ends

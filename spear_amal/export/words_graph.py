@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -158,8 +158,7 @@ def normal_texts(graph: Graph, texts: str, lowercase: bool, strip_accents: str |
     """Return texts (n,) in small letters, without accents, or both."""
     if strip_accents not in _ACCENTS:
         raise InputError(f"strip_accents={strip_accents!r} cannot be exported to ONNX")
-    strip = _ACCENTS[strip_accents]
-    changes = changed_by(lambda one: strip(one.lower() if lowercase else one))
+    changes = _changes(lowercase, strip_accents)
     drops = strip_accents == "ascii"
     if drops:
         changes = {one: made for one, made in changes.items() if made}
@@ -167,6 +166,13 @@ def normal_texts(graph: Graph, texts: str, lowercase: bool, strip_accents: str |
         sigma = lowercase and not drops
         texts = with_letters_changed(graph, texts, changes, sigma=sigma, drops=drops)
     return small_ascii(graph, texts) if lowercase else texts
+
+
+@cache
+def _changes(lowercase: bool, strip_accents: str | None) -> dict[str, str]:
+    """Return what becomes of letters, of all of Unicode: it takes a while, so once a process."""
+    strip = _ACCENTS[strip_accents]
+    return changed_by(lambda one: strip(one.lower() if lowercase else one))
 
 
 def packed_rows(graph: Graph, rows: str, n_rows: str, values: str, fill: Any) -> tuple[Any, ...]:

@@ -136,7 +136,7 @@ def model_card(
     check_is_fitted(classifier, "estimator_")
     file = Path("model.safetensors" if model_file is None else model_file).name
     facts = _Facts(classifier, name or Path(file).stem, file)
-    return (
+    text = (
         _environment()
         .get_template("model_card.md")
         .render(
@@ -154,6 +154,16 @@ def model_card(
             fill_in=FILL_IN,
         )
     )
+    return _without_folders(text, facts)
+
+
+def _without_folders(text: str, facts: _Facts) -> str:
+    """Return a card in which encoders of this machine go by their last folder: a card travels."""
+    for path, _ in facts.encoders:
+        if path.startswith("~") or Path(path).is_absolute():
+            for written in {path, escape_markdown(path), json.dumps(path)[1:-1]}:
+                text = text.replace(written, Path(path).name)
+    return text
 
 
 class Markdown(str):

@@ -24,7 +24,7 @@ asks = prompt_lf("asks", "{text}", {"spam": "an ad", "ham": "no ad"}, model=MODE
 
 
 class Client:
-    """Answers with the text of the row; what it answered costs nothing from then on."""
+    """Answers with the last word of the row; what it answered costs nothing from then on."""
 
     kept: ClassVar[set[str]] = set()
     broken = False
@@ -40,7 +40,7 @@ class Client:
             return ChatFailure("overloaded", 3)
         self.spent += 0 if text in Client.kept else 0.25
         Client.kept.add(text)
-        return ChatAnswer(json.dumps({"answer": text}))
+        return ChatAnswer(json.dumps({"answer": text.split()[-1]}))
 
     def forecast(self, requests, n_total=None, n_calls=0):
         kept = sum(request.messages[-1][1] in Client.kept for request in requests)
@@ -129,3 +129,33 @@ def test_init_writes_a_project_that_asks(ok, own):
     assert asks.continuous
     assert asks.inquiry.model.base_url.startswith("http://127.0.0.1")
     assert asks.inquiry.model.key_variable is None
+
+
+@pytest.fixture
+def labelled(table):
+    """Two tables with labels, and prompted LFs beside a model that predicts with the rules."""
+    words = ["spam", "ham"] * 12
+    frame = pd.DataFrame({"text": [f"{i} {w}" for i, w in enumerate(words)], "label": words})
+    frame.to_csv("train.csv", index=False)
+    frame.assign(text="again " + frame["text"]).to_csv("val.csv", index=False)
+    frame.drop(columns="label").assign(text="new " + frame["text"]).to_parquet("new.parquet")
+    Path("spear.toml").write_text('lfs = "lfs.py"\ndata = "train.csv"\nmax_cost = 30')
+
+
+def test_a_limit_is_that_of_the_command_and_holds_where_models_predict_too(ok, run, labelled):
+    ok("train", "--validation", "val.csv", "--method", "amal:inference=product", "--max-epochs", 1)
+    (client,) = asking._clients.values()
+    assert client.spent == 12.0
+    assert client.max_cost == 30  # for both tables together
+    result = ok("predict", "--data", "new.parquet", "--output", "out.parquet", "--stream")
+    assert result.stderr.count("calls to tiny") == result.stderr.count("spent 6.00") == 1
+    assert client.max_cost == 12 + 30
+    ok("predict", "--data", "new.parquet", "--output", "2.parquet", "--max-cost", 7, "--yes")
+    assert client.max_cost == 18 + 7
+    ok("label", "--output", "labelled.csv", "--max-cost", 5)
+    ok("evaluate", "--data", "val.csv", "--max-cost", 5)
+    Path("lfs.py").write_text(LFS.replace('"asks", "{text}"', '"other", "{text}"'))
+    before = client.spent
+    refused = run("predict", "--data", "new.parquet", "--output", "3.parquet", "--stream")
+    assert "was trained with the LFs" in refused.stderr
+    assert client.spent == before, "LFs that do not fit are not paid for"

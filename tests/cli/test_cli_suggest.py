@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.cli import suggest_rules
+from spear_amal.cli import asking, suggest_rules
 from spear_amal.declared_lfs import read_rules_file
-from spear_amal.llm import ChatAnswer, ChatFailure
+from spear_amal.llm import ChatAnswer, ChatFailure, CostForecast
 
 N = 120
 
@@ -42,8 +42,13 @@ def answering(monkeypatch, answer):
     asked = []
 
     class Client:
-        def __init__(self, model):
+        def __init__(self, model, max_cost=None):
             asked.append(model)
+            assert max_cost in (None, 2.0)
+
+        def forecast(self, requests):
+            cost = None if asked[0].input_price is None else 0.25
+            return CostForecast(len(requests), 0, 900.0, 100.0, cost, None, "")
 
         def ask(self, requests):
             asked.extend(requests)
@@ -81,6 +86,21 @@ def test_a_language_model_writes_rules_that_gold_must_support(rows, ok, monkeypa
     said = json.loads(request.messages[1][1])
     assert model.name == "small" and said["task"] == "spam or not"
     assert [row.get("label") for row in said["rows"][:6]] == ["ham"] * 3 + ["spam"] * 3
+
+
+def test_what_it_costs_is_told_before_and_a_no_sends_nothing(rows, ok, run, monkeypatch):
+    asked = answering(monkeypatch, ChatAnswer("{}"))
+    with_limit = ("suggest", "--llm", "--max-cost", 2)
+    without_prices = run(*with_limit)
+    assert without_prices.exit_code == 2 and "llm_input_price" in flat(without_prices.stderr)
+    assert not asked
+    priced = (*with_limit, "--llm-input-price", 1, "--llm-output-price", 2)
+    assert "1 calls to small" in (said := ok(*priced).stderr) and "cost 0.25" in said
+    monkeypatch.setattr(asking, "_is_somebody_there", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda *words, **options: False)
+    asked.clear()
+    assert run("suggest", "--llm", *priced[4:]).exit_code == 2
+    assert len(asked) == 1, "the model alone, and no request"
 
 
 def test_what_is_missing_is_told(rows, run, monkeypatch):

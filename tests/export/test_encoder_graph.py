@@ -18,6 +18,7 @@ from spear_amal.export.graph import Graph, require_onnx  # noqa: E402
 from spear_amal.export.onnx_check import ODD_TEXTS, open_session  # noqa: E402
 from spear_amal.export.onnx_file import assembled  # noqa: E402
 from spear_amal.export.wordpiece_graph import WordPieceGraph  # noqa: E402
+from spear_amal.report import model_card  # noqa: E402
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = ["un", "##aff", "##able", "a", "##a", "##b", "b", "!", "[", "]", "mask", "win", "##ning"]
@@ -125,6 +126,9 @@ def test_encoder_that_was_trained_is_in_the_file(folder, tmp_path, options):
     made = export_onnx(clf, tmp_path / "m.onnx", rows=frame)
     assert made.largest_difference < 2e-6
     assert made.inputs == {"text": "tensor(string)"}
+    assert str(folder.parent).encode() not in made.path.read_bytes()
+    card = model_card(clf)
+    assert str(folder.parent) not in card and folder.name in card
 
 
 @pytest.mark.slow

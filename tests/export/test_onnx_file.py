@@ -117,7 +117,7 @@ SETTINGS = [
     {"lowercase": False, "token_pattern": r"(?u)\b\w+\b"},
     {"strip_accents": "unicode"},
     {"strip_accents": "ascii", "stop_words": "english"},
-    {"strip_accents": "unicode", "lowercase": False},
+    pytest.param({"strip_accents": "unicode", "lowercase": False}, marks=pytest.mark.slow),
 ]
 
 
@@ -162,6 +162,10 @@ def test_metadata_say_what_it_is(tmp_path):
     assert json.loads(told["lfs"]) == ["win", "see"]
     assert len(told["model_sha256"]) == len(told["gold_sha256"]) == 64
     assert [one["kind"] for one in json.loads(told["features"])] == ["tfidf", "columns"]
+    training = json.loads(told["training"])
+    rows = clf.parts_.record.train
+    assert training["train"] == {"rows": 36, "labelled": 27, "sha256": rows.sha256}
+    assert training["hashed"] == ["text", "price", "label"] and training["files"] == []
 
 
 def test_model_with_rules_is_refused_or_exported_without_them(tmp_path):
@@ -176,6 +180,10 @@ def test_model_with_rules_is_refused_or_exported_without_them(tmp_path):
     _, p = session.run(None, {"text": table()["text"].to_numpy(dtype=object)})
     x = clf.features_.transform(table())
     np.testing.assert_allclose(p, clf.estimator_._predict_proba(x, None, 0.0), atol=TOLERANCE)
+    clf.save(tmp_path / "m.safetensors")
+    model, target = str(tmp_path / "m.safetensors"), str(tmp_path / "again.onnx")
+    done = CliRunner().invoke(app, ["export", model, "--onnx", target, "--without-votes"])
+    assert done.exit_code == 0 and "without the rules, and any score" in done.stderr
 
 
 def test_file_that_is_there_stays_unless_asked(tmp_path):

@@ -37,10 +37,11 @@ def add_command(
         for former, new in model.RENAMED.items():
             if flags.pop(former, None) is not None:
                 raise InputError(f"there is no {_dashed(former)}; it is called {_dashed(new)}")
+        from spear_amal.cli.asking import within_budget
         from spear_amal.cli.console import printing
 
         options = model.load(**flags)
-        with printing(quiet, json):
+        with printing(quiet, json), within_budget(getattr(options, "max_cost", None)):
             run(options)
 
     parameters = [*_parameters(model), *_PRINTING]
