@@ -219,7 +219,7 @@ def rows_sha256(frame: pd.DataFrame) -> str:
     Examples
     --------
     >>> rows_sha256(pd.DataFrame({"text": ["a", "b"]}))[:8]
-    'fe8b0d2a'
+    '425902bc'
     """
     digest = hashlib.sha256("\0".join(map(str, frame)).encode("utf-8", "surrogatepass"))
     digest.update(row_digests(frame, list(frame)).astype("<u8").tobytes())

@@ -43,7 +43,7 @@ def test_workflows_run_targets_that_exist(path: Path) -> None:
 
 
 def test_continuous_integration_runs_targets_that_exist() -> None:
-    made = re.findall(r"^make (\S+)$", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
+    made = re.findall(r"^make (\S+)", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
     assert {"test", "test-slow", "check"} == set(made) <= targets()
 
 

@@ -144,7 +144,7 @@ class SelfTrainedClassifier(LabelModelClassifier):
     >>> X = rng.normal(size=(300, 4)) + 2 * gold[:, None]
     >>> L = np.where(rng.random((300, 3)) < 0.2, gold[:, None], -1)
     >>> y = np.where(np.arange(300) < 20, gold, -1)
-    >>> trainer = TrainerConfig(max_epochs=10)
+    >>> trainer = TrainerConfig(max_epochs=30)
     >>> model = SelfTrainedClassifier(trainer=trainer).fit(X, y, L=L)
     >>> bool(model.score(X, gold) > 0.9), list(model.weights_.columns)
     (True, ['gold', 'pseudo-label', 'uniform'])

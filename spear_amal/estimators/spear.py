@@ -132,6 +132,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     Examples
     --------
     >>> import numpy as np
+    >>> from spear_amal import TrainerConfig
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(-1, 1, (150, 2)), rng.normal(1, 1, (150, 2))])
     >>> gold = np.repeat([0, 1], 150)

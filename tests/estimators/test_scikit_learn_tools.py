@@ -40,6 +40,7 @@ from spear_amal.estimators import (
     ReweightedClassifier,
     RotationDistiller,
     RuleNetworkClassifier,
+    SelfTrainedClassifier,
     SingleModelClassifier,
     SpearClassifier,
 )
@@ -55,6 +56,7 @@ ESTIMATORS = [
     RuleNetworkClassifier(trainer=T, inference="feature"),
     PooledClassifier(trainer=T, inference="feature"),
     SingleModelClassifier(trainer=T),
+    SelfTrainedClassifier(trainer=T),
     DistilledClassifier("mlp:5", trainer=NETWORK),
     AuxiliaryClassifier("mlp:5", ["l2"], trainer=NETWORK),
     RotationDistiller("mlp:5", mixer="ce", trainer=NETWORK),

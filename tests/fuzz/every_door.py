@@ -117,6 +117,9 @@ WITHOUT = {
         estimators.PooledClassifier spear_amal.PooledClassifier estimators.distilled
         estimators.fit_together
     """,
+    "it needs an encoder on disk, and trains it for longer than an input may take": """
+        data.TokenFeatures models.EncoderConfig models.EncoderModel
+    """,
     "it makes an LF that asks a server, of words that prompt_lf is given": """
         declared_lfs.PromptRule
     """,

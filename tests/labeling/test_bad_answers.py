@@ -155,6 +155,7 @@ def test_no_faults_no_warning():
         {},
         {},
         {},
+        {},
     )
 
 

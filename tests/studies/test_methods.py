@@ -163,7 +163,7 @@ def test_finals(text, final, folds):
         ("majority:label_model=minority", "unknown label_model"),
         ("posterior-reg:form=prior", "form"),
         ("majority:label_model=3", "name or a LabelModel"),
-        ("spear:feature_model=forest", "'linear', 'mlp', the name of a network"),
+        ("spear:feature_model=forest", "'linear', 'mlp', 'encoder:NAME', the name of a network"),
         ("only-l:device=abacus", "device 'abacus' cannot be used"),
         ("amal:quality_guides=2", "strictly between 0 and 1"),
         ("amal:quality_guides=none", "strictly between 0 and 1"),

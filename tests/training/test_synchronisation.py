@@ -57,11 +57,11 @@ def watch(monkeypatch):
         with watch:
             return batch(self, index, augmented=True)
 
-    def watched_step(state, objective, rows):
+    def watched_step(state, *given):
         optimise = state.optimiser.step
         with watch, monkeypatch.context() as patch:
             patch.setattr(state.optimiser, "step", lambda *a, **k: unwatched(optimise))
-            return step(state, objective, rows)
+            return step(state, *given)
 
     def unwatched(optimise):
         with torch.utils._python_dispatch._disable_current_modes():

@@ -19,6 +19,7 @@ from scripted_server import Fail, Say, ScriptedServer, content_of
 from spear_amal.declared_lfs import PromptRule, make_lf, read_rules_file
 from spear_amal.errors import InputError, StaleError
 from spear_amal.prompted_lfs import PromptedLF
+from spear_amal.workbench.fork_source import ForkSource
 from spear_amal.workbench.prompt_trial import N_ROWS
 from spear_amal.workbench.rule_form import RuleForm
 
@@ -42,6 +43,8 @@ def answer(request):
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SPEAR_AMAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MODEL_KEY", KEY)
+    # Processes of LFs have the environment that there was when the first of them was forked.
+    monkeypatch.setattr("spear_amal.workbench.killable.FORKS", ForkSource())
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def written(draw, folder):
     kinds = ["keyword_rules", "regex_rules", "threshold_rules", "other"]
     content = draw(st.dictionaries(st.sampled_from(kinds), mostly(st.lists(rule, max_size=4), odd)))
     answer = draw(mostly(st.just(json.dumps(content, default=str)), texts))
-    frame = pd.DataFrame({"text": draw(st.lists(cells, min_size=12, max_size=12))})
+    frame = pd.DataFrame({"text": draw(st.lists(cells, min_size=12, max_size=12))}, dtype=object)
     frame["n"] = np.arange(12) % 5
     y = draw(mostly(gold(12), odd, 5))
     made = write_rules(Answers(answer), frame, y, classes=[0, 1], n_rules=draw(st.integers(1, 5)))
