@@ -31,7 +31,7 @@ $(VENV)/.with-%: setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/.ma
 demo: $(VENV)/.with-report ## Train on real movie plots, compare methods on one split, write report.html
 	$(BIN)/spear-amal demo $(ARGS)
 
-test: $(VENV)/.with-test ## Run the tests in two processes, a few minutes (ARGS="-k name" passes options to pytest)
+test: $(VENV)/.with-test ## Run the tests in two processes, some ten minutes (ARGS="-k name" passes options to pytest)
 	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.with-test ## Run the tests that `test` leaves out
