@@ -68,7 +68,7 @@ from spear_amal.models import (
     check_kind,
     n_parameters,
 )
-from spear_amal.models.encoder_model import EncoderPlan
+from spear_amal.models.encoder_model import EncoderPlan, check_no_texts
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed
@@ -381,6 +381,8 @@ class BaseSpearEstimator(FineTunesEncoders, NestedParameters, ClassifierMixin, B
 
     def _check_features(self, X: Any, reset: bool) -> Any:
         check = check_features_or_images if self._takes_images else check_features
+        if self.encoder_name is not None:
+            check_no_texts(X)
         checked = check(self, X, reset)
         self._check_tokens(checked, reset)
         return checked

@@ -23,6 +23,8 @@ from spear_amal.quiet_transformers import quiet_loading
 # Tokens of rows of similar length that go through the encoder at once: little is padded. Without
 # training more fit into the processor's cache.
 TOKENS_IN_TRAINING, TOKENS, TOKENS_ON_GPU = 256, 512, 16_384
+# From texts to what an encoder is trained on.
+_WAY = "make X of texts by TokenFeatures(NAME), or give TextClassifier the texts"
 # Whose places of tokens are counted from behind that of the padding.
 _COUNTS_FROM_PADDING = (
     *("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "ibert", "data2vec-text"),
@@ -378,6 +380,12 @@ def _with_updates(body: nn.Module, options: EncoderConfig, layers: list[str]) ->
         return get_peft_model(body, config)
 
 
+def check_no_texts(x: Any) -> None:
+    """Raise InputError if X are texts, where rows of token numbers (n, L) are needed."""
+    if getattr(x, "ndim", 1) == 1 and len(x) and isinstance(next(iter(x)), str):
+        raise InputError(f"an encoder is trained on token numbers, but X are texts; {_WAY}")
+
+
 def check_tokens(x: Any, plan: EncoderPlan) -> None:
     """Raise unless X (n, L) are rows of token numbers of an encoder, -1 behind the last token.
 
@@ -386,7 +394,7 @@ def check_tokens(x: Any, plan: EncoderPlan) -> None:
     InputError
         With what was found, and where token numbers come from.
     """
-    way = "make X of texts by TokenFeatures(NAME), or give TextClassifier the texts"
+    way = _WAY
     if not isinstance(x, np.ndarray) or x.ndim != 2:
         raise InputError(
             f"an encoder is trained on token numbers, but X is {type(x).__name__} (words counted, "

@@ -353,6 +353,7 @@ def test_what_is_no_row_of_tokens_is_refused(folder):
     x, y, *_ = task(folder)
     plain = GoldClassifier.from_options(feature_model=kind(folder), **FEW)
     for rows, message in (
+        (["a text"] * len(x), "X are texts"),
         (sp.csr_array(np.abs(x)), "such as TF-IDF"),
         (x + 0.5, "holds other numbers"),
         (np.where(x >= 0, x + 100, -1), "from 0 to 79"),
