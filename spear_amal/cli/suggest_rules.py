@@ -33,6 +33,7 @@ def suggest_rules(options: SuggestOptions) -> None:
         options.require("rules")
     if options.llm:
         options.require("llm_model")
+    before = spent()
     frame = read_data(options)
     rows = _Rows.of(options, frame)
     if not rows.n_gold:
@@ -40,7 +41,9 @@ def suggest_rules(options: SuggestOptions) -> None:
             f"suggestions are tested on labelled rows, and the column {options.label_column!r} "
             "holds no label; label some rows first: spear-amal next"
         )
-    made = _written(options, rows) if options.llm else suggest_lfs(**rows.arguments(options))
+    made = (
+        _written(options, rows, before) if options.llm else suggest_lfs(**rows.arguments(options))
+    )
     _show(made)
     if options.add:
         _add(options, [one.rule for one in made.admitted][: options.count])
@@ -96,8 +99,8 @@ def _file_of(options: SuggestOptions) -> RulesFile:
     return RulesFile() if options.rules is None else read_rules_file(options.rules)
 
 
-def _written(options: SuggestOptions, rows: _Rows) -> Suggestions:
-    """Return what a language model writes, and print what became of it."""
+def _written(options: SuggestOptions, rows: _Rows, before: float) -> Suggestions:
+    """Return what a language model writes; `before` is what had been spent before the command."""
     model = ChatModel(
         name=options.require("llm_model"),
         base_url=options.llm_base_url,
@@ -113,7 +116,7 @@ def _written(options: SuggestOptions, rows: _Rows) -> Suggestions:
             "(of a million tokens; 0 for a server of your own), or leave max_cost out"
         )
     made = write_rules(
-        _AnnouncedClient(model, options),
+        _AnnouncedClient(model, options, before),
         **rows.arguments(options),
         description=options.task,
         n_shown=options.n_shown,
@@ -128,13 +131,15 @@ def _written(options: SuggestOptions, rows: _Rows) -> Suggestions:
 class _AnnouncedClient:
     """Answers requests after a forecast was printed and, at a terminal, confirmed."""
 
-    def __init__(self, model: ChatModel, options: SuggestOptions) -> None:
-        self._model, self._options = model, options
+    def __init__(self, model: ChatModel, options: SuggestOptions, before: float) -> None:
+        self._model, self._options, self._before = model, options, before
 
     def ask(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer | ChatFailure]:
         """Return the answers in the order of the requests."""
         consent = Consent.of(self._options)
-        left = None if consent.max_cost is None else max(consent.max_cost - spent(), 0.0)
+        left = consent.max_cost
+        if left is not None:  # LFs may have asked in this command
+            left = max(left - (spent() - self._before), 0.0)
         client = ChatClient(self._model, max_cost=left)
         print_status("It is sent the classes, and a few rows with and without their labels")
         announce([(self._model, client.forecast(requests))], consent)

@@ -90,6 +90,8 @@ def test_a_language_model_writes_rules_that_gold_must_support(rows, ok, monkeypa
 
 def test_what_it_costs_is_told_before_and_a_no_sends_nothing(rows, ok, run, monkeypatch):
     asked = answering(monkeypatch, ChatAnswer("{}"))
+    # What commands of this process have spent before does not count.
+    monkeypatch.setattr(suggest_rules, "spent", lambda: 1.5)
     with_limit = ("suggest", "--llm", "--max-cost", 2)
     without_prices = run(*with_limit)
     assert without_prices.exit_code == 2 and "llm_input_price" in flat(without_prices.stderr)
