@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from spear_amal.checks import check_whole
@@ -32,6 +34,12 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None
     top_logprobs: int = 0
     max_tokens: int = 64
+
+    @cached_property
+    def n_bytes(self) -> int:
+        """Length of all that a server may count as prompt, in bytes of UTF-8."""
+        schema = 0 if self.schema is None else len(json.dumps(dict(self.schema)))
+        return schema + sum(len(text.encode("utf-8", "replace")) for _, text in self.messages)
 
 
 def check_request(request: ChatRequest) -> None:

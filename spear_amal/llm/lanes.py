@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
@@ -12,11 +12,12 @@ from spear_amal.errors import MissingExtraError
 from spear_amal.llm.chat_model import ChatModel, without_key
 
 if TYPE_CHECKING:
-    import httpx
+    import httpcore
 
 _CONNECTING = 10.0  # seconds
 _IDLE = 60.0  # seconds after which a connection is opened anew
 _LONGEST = 32_000_000  # bytes of a reply
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class NoReply(Exception):
 class Lanes:
     """As many connections as requests may be under way at once.
 
-    Each is a transport of its own: a pool of httpx looks through all of its connections for each
-    request, which with 32 of them costs more than all else together.
+    They are those of httpcore, the part of httpx that speaks HTTP, one a lane. httpx itself would
+    look through a pool of all connections for each request, and make objects around it that
+    nothing here needs: with 32 at once that takes longer than all else together.
 
     Parameters
     ----------
@@ -71,36 +73,37 @@ class Lanes:
     """
 
     def __init__(self, model: ChatModel) -> None:
-        library = self._httpx = _httpx()
-        self._model = model
+        self._httpx, core = _libraries()
+        self._core, self._model = core, model
         model.key()  # missing: say so before anything else
-        url = library.URL(f"{model.base_url.rstrip('/')}/chat/completions")
-        self._url = url
-        proxies = {} if model.is_local or proxy_bypass(url.host) else getproxies()
-        # Certificates take long to load, and a server without encryption has none.
-        verify: Any = library.create_ssl_context() if url.scheme == "https" else False
-        limits = library.Limits(
-            max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE
+        url = self._httpx.URL(f"{model.base_url.rstrip('/')}/chat/completions")
+        self._url = core.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
-        self._all = [
-            library.AsyncHTTPTransport(
-                verify=verify, limits=limits, proxy=proxies.get(url.scheme, proxies.get("all"))
-            )
-            for _ in range(model.concurrency)
+        self._headers = [
+            (b"host", url.netloc),
+            (b"content-type", b"application/json"),
+            (b"accept", b"application/json"),
         ]
-        self._free: asyncio.LifoQueue[httpx.AsyncHTTPTransport] = asyncio.LifoQueue()
-        for transport in self._all:
-            self._free.put_nowait(transport)
+        connect = _way_to(url, model.is_local, self._httpx, core)
+        self._all = [_Lane(connect) for _ in range(model.concurrency)]
+        self._free: asyncio.LifoQueue[_Lane] = asyncio.LifoQueue()
+        for lane in self._all:
+            self._free.put_nowait(lane)
 
-    async def take(self) -> httpx.AsyncHTTPTransport:
-        """Return a connection that is free."""
+    def take_free(self) -> _Lane | None:
+        """Return a connection that is free now; None if all are in use."""
+        return None if self._free.empty() else self._free.get_nowait()
+
+    async def take(self) -> _Lane:
+        """Return a connection as soon as one is free."""
         return await self._free.get()
 
-    def give_back(self, lane: httpx.AsyncHTTPTransport) -> None:
+    def give_back(self, lane: _Lane) -> None:
         """Free a connection."""
         self._free.put_nowait(lane)
 
-    async def post(self, lane: httpx.AsyncHTTPTransport, body: bytes) -> Reply:
+    async def post(self, lane: _Lane, body: bytes) -> Reply:
         """Send a request and return the reply.
 
         Raises
@@ -108,44 +111,100 @@ class Lanes:
         NoReply
             If no connection was made, it broke, or it took too long.
         """
+        core = self._core
         try:
             async with asyncio.timeout(self._model.timeout):
                 return await self._post(lane, body)
         except TimeoutError:
             failure = NoReply(f"no reply within {self._model.timeout:g} s")
-        except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
+        except (core.ConnectError, core.ConnectTimeout, core.ProxyError) as error:
             failure = NoReply(f"no connection to {self._model.base_url} ({error})", is_down=True)
-        except self._httpx.HTTPError as error:
+        except (core.NetworkError, core.TimeoutException, core.ProtocolError) as error:
             failure = NoReply(f"the reply broke off ({type(error).__name__}: {error})")
-        raise failure  # outside: errors of httpx may hold the request, and with it the key
+        raise failure  # outside: errors of httpcore may hold the request, and with it the key
 
-    async def _post(self, lane: httpx.AsyncHTTPTransport, body: bytes) -> Reply:
-        headers = [("content-type", "application/json"), ("accept", "application/json")]
+    async def _post(self, lane: _Lane, body: bytes) -> Reply:
         key = self._model.key()
+        headers = [*self._headers, (b"content-length", str(len(body)).encode())]
         if key is not None:
-            headers.append(("authorization", f"Bearer {key}"))
-        request = self._httpx.Request(
-            "POST",
-            self._url,
-            headers=headers,
-            content=body,
-            extensions={"timeout": {"connect": _CONNECTING}},
+            headers.append((b"authorization", f"Bearer {key}".encode()))
+        extensions = {"timeout": {"connect": _CONNECTING}}
+        request = self._core.Request(
+            b"POST", self._url, headers=headers, content=body, extensions=extensions
         )
-        response = await lane.handle_async_request(request)
+        response = await (await lane.ready()).handle_async_request(request)
         try:
             content = bytearray()
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_stream():
                 content += part
                 if len(content) > _LONGEST:
                     raise NoReply(f"the reply is longer than {_LONGEST} bytes")
         finally:
             await response.aclose()
-        return Reply(response.status_code, response.headers, _blanked(bytes(content), key))
+        found = {
+            name.lower().decode("latin-1"): v.decode("latin-1") for name, v in response.headers
+        }
+        whole = bytes(content)
+        if "content-encoding" in found:  # not asked for, but some servers always compress
+            whole = self._decoded(response, whole)
+        return Reply(response.status, found, _blanked(whole, key))
+
+    def _decoded(self, response: httpcore.Response, content: bytes) -> bytes:
+        try:
+            decoded = self._httpx.Response(
+                response.status, headers=response.headers, content=content
+            )
+        except self._httpx.DecodingError as error:
+            raise NoReply(f"the reply broke off ({type(error).__name__}: {error})") from None
+        return bytes(decoded.content)
 
     async def close(self) -> None:
         """Close all connections."""
-        for transport in self._all:
-            await transport.aclose()
+        for lane in self._all:
+            await lane.close()
+
+
+class _Lane:
+    """A connection that is opened when it is first needed, and anew once it has ended."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._connection: Any = None
+
+    async def ready(self) -> Any:
+        """Return the connection, to be used once."""
+        connection = self._connection
+        if connection is not None and (connection.is_closed() or connection.has_expired()):
+            await self.close()
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+def _way_to(url: Any, is_local: bool, library: Any, core: Any) -> Callable[[], Any]:
+    """Return what makes a connection to a server, through a proxy where the environment has one."""
+    proxies = {} if is_local or proxy_bypass(url.host) else getproxies()
+    address = proxies.get(url.scheme, proxies.get("all"))
+    pool = core.AsyncConnectionPool(
+        # Certificates take long to load, and a server without encryption has none.
+        ssl_context=library.create_ssl_context() if url.scheme == "https" else None,
+        proxy=None if address is None else _proxy(library.Proxy(address), core),
+        keepalive_expiry=_IDLE,
+    )
+    origin = core.Origin(url.raw_scheme, url.raw_host, url.port or _PORTS[url.scheme])
+    return lambda: pool.create_connection(origin)
+
+
+def _proxy(proxy: Any, core: Any) -> Any:
+    url = proxy.url
+    address = core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return core.Proxy(address, proxy.raw_auth, proxy.headers.raw, proxy.ssl_context)
 
 
 def _blanked(content: bytes, key: str | None) -> bytes:
@@ -154,9 +213,10 @@ def _blanked(content: bytes, key: str | None) -> bytes:
     return without_key(content.decode("utf-8", "replace"), key).encode()
 
 
-def _httpx() -> Any:
+def _libraries() -> tuple[Any, Any]:
     try:
+        import httpcore
         import httpx
     except ImportError as error:
         raise MissingExtraError("httpx", "llm", "asking a language model") from error
-    return httpx
+    return httpx, httpcore

@@ -241,7 +241,7 @@ class Session:
     # -- one, several times -----------------------------------------------------------------------
 
     async def _tries(self, key: str, request: ChatRequest) -> AnswerOrFailure:
-        n_tries = answered = 0
+        n_tries, answered = 1, 0
         counted = 0  # tries, since others got through while this one was held back
 
         def count(state: RetryCallState) -> bool:
@@ -253,9 +253,15 @@ class Session:
             return counted >= self._model.max_tries
 
         try:
+            try:
+                return await self._once(key, request)
+            except Again as trouble:  # few need more, and the loop over tries takes long
+                first = trouble
             async for attempt in self._pauses(count, self._pause):
                 with attempt:
-                    n_tries += 1
+                    n_tries = attempt.retry_state.attempt_number
+                    if n_tries == 1:
+                        raise first
                     return await self._once(key, request)
         except Rejected as error:
             self._note_rejection(str(error))
@@ -321,7 +327,9 @@ class Session:
             at = state.throttle.turn(state.tokens_of(request) + request.max_tokens)
             while (wait := max(at - state.clock.now(), state.throttle.held())) > 0:
                 await self._pause(wait)
-            lane = await self._unless_halted(self._lanes.take)
+            lane = self._lanes.take_free()
+            if lane is None:
+                lane = await self._unless_halted(self._lanes.take)
             try:
                 began, sent = state.clock.now(), True
                 reply = await self._lanes.post(lane, body)

@@ -12,7 +12,6 @@ from statistics import fmean
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.llm.chat import ChatAnswer, ChatRequest
 from spear_amal.llm.chat_model import ChatModel
-from spear_amal.llm.tokens import n_bytes
 
 # Tokens that a server may add to a prompt: marks of roles, and a system prompt of its own.
 _ADDED, _ADDED_PER_MESSAGE = 200, 16
@@ -52,7 +51,7 @@ class Purse:
         return self._model.cost(self._most_tokens(request), request.max_tokens)
 
     def _most_tokens(self, request: ChatRequest) -> int:
-        return n_bytes(request) + self._added + _ADDED_PER_MESSAGE * len(request.messages)
+        return request.n_bytes + self._added + _ADDED_PER_MESSAGE * len(request.messages)
 
     def reserve(self, cost: float) -> asyncio.Future[None] | None:
         """Set a cost aside; where it does not fit, return what ends when there is more room.
@@ -86,7 +85,7 @@ class Purse:
 
     def note_tokens(self, request: ChatRequest, prompt_tokens: int) -> None:
         """Learn from a count how much a server adds to prompts, where that is more than thought."""
-        self._added = max(self._added, prompt_tokens - n_bytes(request))
+        self._added = max(self._added, prompt_tokens - request.n_bytes)
 
 
 def check_budget(model: ChatModel, max_cost: float | None) -> None:
@@ -157,7 +156,7 @@ def prompt_kind(request: ChatRequest) -> Hashable:
 def sample_of(requests: Sequence[ChatRequest], n: int) -> list[ChatRequest]:
     """Return n requests of all kinds and lengths, evenly spaced in that order."""
     order = {kind: i for i, kind in enumerate(dict.fromkeys(map(prompt_kind, requests)))}
-    ordered = sorted(requests, key=lambda request: (order[prompt_kind(request)], n_bytes(request)))
+    ordered = sorted(requests, key=lambda request: (order[prompt_kind(request)], request.n_bytes))
     n = min(n, len(ordered))
     return [ordered[int((i + 0.5) * len(ordered) / n)] for i in range(n)]
 
@@ -183,7 +182,7 @@ def estimate_from(
     seen: dict[Hashable, list[tuple[int, int, int]]] = defaultdict(list)
     for request, answer in counted:
         if answer.prompt_tokens:
-            tokens = (n_bytes(request), answer.prompt_tokens, answer.answer_tokens)
+            tokens = (request.n_bytes, answer.prompt_tokens, answer.answer_tokens)
             seen[prompt_kind(request)].append(tokens)
     everything = [row for rows in seen.values() for row in rows]
     if not everything:
@@ -196,7 +195,7 @@ def estimate_from(
     rates = {kind: _rates(rows) for kind, rows in seen.items()}
     for request in requests:
         fixed, per_byte, per_answer = rates[prompt_kind(request)]
-        prompt += fixed + per_byte * n_bytes(request)
+        prompt += fixed + per_byte * request.n_bytes
         answers += per_answer
     how = f"tokens as the server counted them for {len(everything)} requests"
     return TokenSums(prompt, answers, how)

@@ -11,15 +11,9 @@ BYTES_PER_TOKEN = 4  # a rule of thumb for English; most other languages have mo
 _PER_MESSAGE = 4  # marks of a message's beginning, role and end
 
 
-def n_bytes(request: ChatRequest) -> int:
-    """Return the length of all that a server may count as prompt, in bytes of UTF-8."""
-    schema = 0 if request.schema is None else len(json.dumps(dict(request.schema)))
-    return schema + sum(len(text.encode("utf-8", "replace")) for _, text in request.messages)
-
-
 def rough_tokens(request: ChatRequest) -> int:
     """Return a rough number of tokens of a prompt, by a rule of thumb."""
-    return n_bytes(request) // BYTES_PER_TOKEN + _PER_MESSAGE * len(request.messages) + 1
+    return request.n_bytes // BYTES_PER_TOKEN + _PER_MESSAGE * len(request.messages) + 1
 
 
 def token_counter(model_name: str) -> tuple[Callable[[ChatRequest], int], str]:

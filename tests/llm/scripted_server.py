@@ -58,6 +58,7 @@ class Raw:
 
     content: bytes
     sent: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Hang:
@@ -76,6 +77,9 @@ class ScriptedServer:
     requests : list of dict
         JSON of all requests that came.
     headers : list of dict
+    targets : list of str
+        What the first lines ask for.
+    n_connections : int
     answered : list of dict
         Of those, the ones that got an answer: what is paid.
     most_at_once : int
@@ -85,6 +89,8 @@ class ScriptedServer:
         self.script, self.delay = script, delay
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.targets: list[str] = []
+        self.n_connections = 0
         self.answered: list[dict[str, Any]] = []
         self.at_once = self.most_at_once = 0
         self._ready = threading.Event()
@@ -116,6 +122,7 @@ class ScriptedServer:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.n_connections += 1
         try:
             while await self._one(reader, writer):
                 pass
@@ -132,6 +139,7 @@ class ScriptedServer:
         request = json.loads(await reader.readexactly(int(headers["content-length"])))
         self.requests.append(request)
         self.headers.append(headers)
+        self.targets.append(head.split(" ")[1])
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -147,7 +155,8 @@ class ScriptedServer:
             await writer.drain()
             if isinstance(reply, Say):
                 self.answered.append(request)
-            return not (isinstance(reply, Raw) and reply.sent is not None)
+            is_cut = isinstance(reply, Raw) and reply.sent is not None
+            return not is_cut and more.get("connection") != "close"
         finally:
             self.at_once -= 1
 
@@ -155,7 +164,9 @@ class ScriptedServer:
 def _parts(reply: Say | Fail | Raw) -> tuple[int, bytes, dict[str, str]]:
     if isinstance(reply, Fail):
         return reply.status, reply.body(), reply.headers
-    return 200, reply.content if isinstance(reply, Raw) else reply.body(), {}
+    if isinstance(reply, Raw):
+        return 200, reply.content, reply.headers
+    return 200, reply.body(), {}
 
 
 def _head(status: int, length: int, more: dict[str, str]) -> bytes:
