@@ -258,8 +258,7 @@ class_weight, metric, random_state, verbose
 
     def _new_mixer(self, with_rules: bool = False) -> Mixer:
         return distillation_mixer(
-            self.mixer,
-            self.mixer_options,
+            **self._mixing(with_rules),
             n_teachers=len(getattr(self, "teachers_", self.teachers)),
             with_rules=with_rules,
         )

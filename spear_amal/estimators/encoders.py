@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ ENCODER_RATE, UPDATES_RATE = 5e-5, 5e-4
 SGD_ENCODER_RATE = 5e-3
 #: Epochs without gain after which training ends, where nothing is said: each takes long.
 ENCODER_PATIENCE = 3
+#: AMAL's schedule in the few epochs that an encoder is trained for. A pass of all rows for each
+#: refresh would be a third of an epoch; from the states of the training steps it costs nothing.
+ENCODER_AMAL = {"reuse_states": True, "warmup": 1, "refresh_every": 2}
 
 
 class FineTunesEncoders:
@@ -29,6 +33,8 @@ class FineTunesEncoders:
     feature_model: Any
     encoder: EncoderConfig | None
     encoder_plan_: EncoderPlan
+    mixer: Any
+    mixer_options: Any
 
     @property
     def encoder_name(self) -> str | None:
@@ -64,6 +70,17 @@ class FineTunesEncoders:
         if reset:
             self._begin_encoder()
         check_tokens(x, self.encoder_plan_)
+
+    def _mixing(self, with_rules: bool = True) -> dict[str, Any]:
+        """Return `mixer` and `mixer_options`, as is usual where an encoder is trained.
+
+        Without rules "amal" has the schedule of the published distillation code.
+        """
+        options = self.mixer_options
+        if self.encoder_name is not None and self.mixer == "amal" and with_rules:
+            if isinstance(options, Mapping | None):
+                options = {**ENCODER_AMAL, **(options or {})}
+        return {"mixer": self.mixer, "options": options}
 
     def _encoder_rate(self, optimiser: str) -> float:
         """Return the learning rate where none is given."""

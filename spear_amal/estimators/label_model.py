@@ -219,7 +219,7 @@ class ReweightedClassifier(LabelModelClassifier):
     mixer_options: Mapping[str, Any] | None = None
 
     def _new_mixer(self) -> Mixer:
-        return build_mixer(self.mixer, self.mixer_options)
+        return build_mixer(**self._mixing())
 
     def _make_losses(self, with_votes: bool, class_weights: np.ndarray | None) -> ComponentSet:
         if not with_votes:

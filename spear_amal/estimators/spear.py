@@ -195,7 +195,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         )
 
     def _new_mixer(self) -> Mixer:
-        return build_mixer(self.mixer, self.mixer_options)
+        return build_mixer(**self._mixing())
 
     def fit_parquet(
         self,

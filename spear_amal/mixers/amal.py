@@ -122,6 +122,12 @@ class Amal(LearnedRowWeights):
         `group_size` rows those of a pattern may come to differ a little.
     look_ahead : {"last-layer", "network"}
         Differentiate the head's step only (the paper) or all parameters'.
+    reuse_states : bool
+        Take the head's input of training rows as their last training steps gave it, dropout
+        included, in place of a pass of all rows through the model for each refresh. A refresh then
+        costs next to nothing, as it should where a pass is most of an epoch (encoders that are
+        fine-tuned), and H numbers a row are kept. Linear models, several processes, tables on disk
+        and `look_ahead="network"` know no such states.
     table_dtype : {"float32", "float16"}
         How the weights are kept. Half precision takes half the room; steps that it cannot hold
         are rounded at random, so that small ones add up.
@@ -149,6 +155,7 @@ class Amal(LearnedRowWeights):
         gamma: float = 1.0,
         weight_sharing: str = "pattern+row",
         look_ahead: str = "last-layer",
+        reuse_states: bool = False,
         table_dtype: str = "float32",
         table_path: PathLike | None = None,
     ) -> None:
@@ -167,6 +174,7 @@ class Amal(LearnedRowWeights):
         self.gamma = gamma
         self.weight_sharing = weight_sharing
         self.look_ahead = look_ahead
+        self.reuse_states = reuse_states
         self.table_dtype = table_dtype
         self.table_path = table_path
         self.check_settings()

@@ -109,6 +109,8 @@ class LookAheadOptions:
         Rows per look-ahead; None takes all rows at once.
     meta_size : int or None
         Validation rows per look-ahead, drawn anew each time; None takes all.
+    reuse_states : bool
+        Take the head's input of training rows as their last training steps gave it.
     """
 
     eta: float = 0.5
@@ -119,6 +121,7 @@ class LookAheadOptions:
     meta_size: int | None = None
     alpha: float = 0.2
     beta: float = 0.1
+    reuse_states: bool = False
 
 
 class Mixer(BaseEstimator):

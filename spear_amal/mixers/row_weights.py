@@ -48,6 +48,7 @@ class LearnedRowWeights(Mixer):
     look_ahead: str
     table_dtype: str = "float32"
     table_path: PathLike | None = None
+    reuse_states: bool = False
     #: Whether means over epochs are kept, in memory; a refit asks for it.
     averages: bool = False
     label_aware: bool = False
@@ -64,6 +65,7 @@ class LearnedRowWeights(Mixer):
         check_positive("lookahead_lr", self.lookahead_lr)
         check_look_ahead(self.look_ahead)
         check_flag("label_aware", self.label_aware)
+        check_flag("reuse_states", self.reuse_states)
         check_not_negative("weight_lr", self.weight_lr)
         check_choice("normalise", self.normalise, ("none", "features", "max-abs", "l2"))
         check_choice("table_dtype", self.table_dtype, sorted(DTYPES))
@@ -131,7 +133,11 @@ class LearnedRowWeights(Mixer):
     def look_ahead_options(self) -> LookAheadOptions:
         """Return the options of the look-ahead."""
         return LookAheadOptions(
-            self.lookahead_lr, self.look_ahead, self.outer, group_size=self.group_size
+            self.lookahead_lr,
+            self.look_ahead,
+            self.outer,
+            group_size=self.group_size,
+            reuse_states=self.reuse_states,
         )
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:

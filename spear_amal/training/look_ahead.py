@@ -34,6 +34,7 @@ from spear_amal.tensors.sparse_rows import affine
 from spear_amal.training.last_layer import (
     head_at,
     head_inputs,
+    head_logits,
     look_ahead_parameters,
     mean_squared_norm,
 )
@@ -64,6 +65,8 @@ class LookAhead:
         has it already.
     shard : Shard
         Where the group is spread over processes: `batch` are the rows that are here.
+    group_hidden : Tensor, optional
+        The head's input on the group's rows, where it is at hand.
     products : Tensor (B, V), optional
         Inner products of the head's input on the group's rows with that on the validation rows,
         where they are at hand: all that "closed" then needs of either.
@@ -83,6 +86,7 @@ class LookAhead:
         validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
         products: Tensor | None = None,
+        group_hidden: Tensor | None = None,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
@@ -100,7 +104,10 @@ class LookAhead:
         if self.last_layer:
             # Whoever brings the validation rows' features has had the head checked.
             known = validation_hidden is not None
-            self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
+            if group_hidden is None:
+                self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
+            else:
+                self._logits, self.hidden = head_logits(model.feature, group_hidden), group_hidden
             if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
         self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
@@ -119,6 +126,7 @@ class LookAhead:
         validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
         products: Tensor | None = None,
+        group_hidden: Tensor | None = None,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
         return cls(
@@ -133,6 +141,7 @@ class LookAhead:
             validation_hidden=validation_hidden,
             shard=shard,
             products=products,
+            group_hidden=group_hidden,
         )
 
     def _outputs(self, at: Parameters, batch: Batch, hidden: object) -> Outputs:

@@ -131,6 +131,8 @@ def kind_of_member(member: Member) -> Hashable | None:
         and member.shard.world == 1
         and mixer.weighs_by_row()
         and not (mixer.every_step or mixer.needs_graphs or mixer.separates)
+        # Steps in closed form give no such states; where the features are the states, none are due.
+        and not (len(layers) > 1 and mixer.look_ahead_options().reuse_states)
         and member.components.pseudo_labels is None
         and all(parameter.requires_grad for parameter in member.model.parameters())
     )

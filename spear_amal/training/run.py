@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
 from spear_amal.training.epoch_choice import AUTO, epoch_worth
+from spear_amal.training.kept_states import KeptStates
+from spear_amal.training.last_layer_step import Hidden
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows, chunk_size
@@ -92,6 +95,7 @@ class TrainingRun:
         self._all_rows: Batch | None = None
         self._seconds_before = 0.0  # of what came before the steps of this epoch
         self._products: Tensor | None = None
+        self.states: KeptStates | None = None  # where refreshes take what training steps gave
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -114,17 +118,37 @@ class TrainingRun:
     def before_epoch(self) -> None:
         """Set the rates, and refresh pseudo-labels and the mixer where it is due."""
         began = time.perf_counter()
-        state, mixer = self.state, self.state.mixer
+        state, mixer, states = self.state, self.state.mixer, self.states
         set_rates(state.optimiser, self.settings, state.epoch)
         labels = state.pseudo_labels
         if labels is not None and labels.due(state.epoch):
             self._refresh_pseudo_labels(labels)
+        if (states is None or not state.epoch) and self._is_refresh_due:
+            self._refresh()
+        if states is not None:
+            states.begin_epoch(mixer.should_refresh(state.epoch + 1))
+        self._seconds_before += time.perf_counter() - began
+
+    @property
+    def _is_refresh_due(self) -> bool:
+        mixer = self.state.mixer
         grouped = mixer.needs_look_ahead and not mixer.every_step
-        if grouped and self.outer is not None and mixer.should_refresh(state.epoch):
-            with twice_differentiable(state.model):
-                self._refresh(self._validation_batch(self.outer))
-            state.refreshes += 1
-        self._seconds_before = time.perf_counter() - began
+        return grouped and self.outer is not None and mixer.should_refresh(self.state.epoch)
+
+    def keep_states(self, forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a forward pass that remembers, where the mixer is to learn from what it gave.
+
+        Not where the head takes the features as they are, nor where states of all rows have no
+        place here, nor beside pseudo-labels, which change before a refresh sees them.
+        """
+        options = self.state.mixer.look_ahead_options()
+        here = self.shard.world == 1 and isinstance(self.table, Table)
+        fits = options.parameters == "last-layer" and self.state.pseudo_labels is None
+        changes = type(self.state.model.feature) is not LinearModel
+        if not (options.reuse_states and self.outer is not None and here and fits and changes):
+            return forward
+        self.states = KeptStates(forward, len(self.table))
+        return self.states
 
     def _refresh_pseudo_labels(self, labels: PseudoLabels) -> None:
         """Have the rows of training labelled by the model as it is now."""
@@ -178,6 +202,11 @@ class TrainingRun:
         watcher = WATCHER.get()
         if watcher is not None and self.shard.rank == 0:
             watcher(WatchedEpoch(self.name, record, self.settings.max_epochs, self.is_over))
+        began, self._seconds_before = time.perf_counter(), 0.0
+        # Now, and not before the next epoch: a checkpoint between the two holds no states.
+        if self.states is not None and not self.is_over and self._is_refresh_due:
+            self._refresh()
+            self._seconds_before = time.perf_counter() - began
 
     @property
     def is_checkpoint_due(self) -> bool:
@@ -241,12 +270,15 @@ class TrainingRun:
                     self._products[index] = affine(self.table.batch(index).x, seen)
         return self._products[batch.index]
 
-    def _refresh(self, validation: Batch) -> None:
+    def _refresh(self) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
-        mixer, model = self.state.mixer, self.state.model
+        mixer, model, states = self.state.mixer, self.state.model, self.states
+        validation = self._validation_batch(cast(Table, self.outer))
         options = mixer.look_ahead_options()
-        hidden = None
-        with eval_mode(model):
+        if states is not None and not states.has(self.local_rows):
+            states = None  # of the first epoch, or of rows that the mixer has left out
+        hidden: Hidden | None = None if states is None else states.validation
+        with twice_differentiable(model), eval_mode(model):
             for batch in self._groups(options.group_size):
                 look = LookAhead.from_options(
                     model,
@@ -257,10 +289,12 @@ class TrainingRun:
                     hidden,
                     self.shard,
                     self._inner_products(batch, validation),
+                    None if states is None else states[batch.index],
                 )
                 hidden = look.validation_hidden
                 mixer.refresh(look, batch)
         mixer.end_refresh()
+        self.state.refreshes += 1
 
     def _validate(self, selection: Table) -> Record:
         """Score the feature model on validation rows, keep the epoch if best, see if to stop.
@@ -270,8 +304,10 @@ class TrainingRun:
         """
         state = self.state
         with torch.no_grad(), eval_mode(state.model):
-            said = [state.model.feature(x)[0] for x in selection.feature_chunks()]
-        logits = torch.cat(said)
+            said = [state.model.feature(x)[:2] for x in selection.feature_chunks()]
+        logits = torch.cat([one for one, _ in said])
+        if self.states is not None and selection is self.outer:
+            self.states.validation = torch.cat([hidden for _, hidden in said])
         by_loss = bool((selection.y < 0).all())
         y, loss = selection.y, 0.0
         if by_loss:

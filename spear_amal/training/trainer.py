@@ -113,7 +113,7 @@ class Trainer:
             if self.settings.micro_batch is not None:
                 check_parts(model, mixer, shard.world)
                 forward = ForwardInParts(precise, self.settings.micro_batch)
-            objective = wrap_ddp(Objective(model, components, mixer, forward))
+            objective = wrap_ddp(Objective(model, components, mixer, run.keep_states(forward)))
             run.announce()
             try:
                 while not run.is_over:
@@ -186,6 +186,8 @@ def _train_epoch(
             with twice_differentiable(model):
                 _learn(run, run.outer, batch)
         losses, applies = _train_batch(state, objective, forward, batch)
+        if run.states is not None:
+            run.states.keep(batch.index)
         total += losses.sum(0)
         count += applies.sum(0)
     total, count = shard.total([total, count])

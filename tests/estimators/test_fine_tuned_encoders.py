@@ -275,6 +275,44 @@ def test_spear_and_amal_learn(folder, mixer):
     assert fitted.history_["loss/gold"].min() < fitted.history_["loss/gold"].iloc[0]
 
 
+def test_refreshes_of_amal_cost_no_pass_and_come_soon(folder, monkeypatch):
+    x, y, votes, _ = task(folder)
+    rows, pooled = {True: 0, False: 0}, EncoderModel.pooled
+
+    def counted(self, tokens):
+        rows[self.training] += len(tokens)
+        return pooled(self, tokens)
+
+    monkeypatch.setattr(EncoderModel, "pooled", counted)
+    options = {**FEW, "max_epochs": 4, "patience": None, "random_state": 0}
+    fitted = SpearClassifier.from_options(feature_model=kind(folder), mixer="amal", **options)
+    fitted.fit(x, y, votes)
+    trained, answered = rows[True] // 4, rows[False]
+    assert rows[True] == 4 * trained
+    # V at the end of each epoch, and one row that shows that the head is one.
+    assert (answered - 1) % 4 == 0 and (answered - 1) // 4 <= len(x) - trained
+    weights = fitted.history_.filter(like="weight/")
+    learnt = (weights.diff().abs().max(axis=1) > 0).tolist()
+    assert learnt == [False, True, False, True]  # before epochs 1 and 3
+
+
+def test_the_schedule_of_amal_for_encoders_gives_way_to_a_given_one(folder):
+    given = {"refresh_every": 5, "reuse_states": False}
+    cases = {
+        (kind(folder), None): (True, 1, 2),
+        (kind(folder), (("refresh_every", 5), ("reuse_states", False))): (False, 1, 5),
+        ("mlp", None): (False, 2, 3),
+    }
+    for (feature_model, options), expected in cases.items():
+        options = given if options else None
+        model = SpearClassifier(feature_model=feature_model, mixer="amal", mixer_options=options)
+        mixer = model._new_mixer()
+        assert (mixer.reuse_states, mixer.warmup, mixer.refresh_every) == expected
+    student = DistilledClassifier(kind(folder), mixer="amal")
+    assert student._new_mixer().refresh_every == 10  # as published
+    assert student._new_mixer(with_rules=True).refresh_every == 2
+
+
 def test_every_other_way_to_train_takes_tokens(folder):
     pytest.importorskip("peft")
     x, y, votes, gold = task(folder)
