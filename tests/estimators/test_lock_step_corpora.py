@@ -79,7 +79,7 @@ def assert_same(ours, expected, name, tolerance):
     + [(name, method) for name in ("imdb", "youtube") for method in OTHERS],
 )
 def test_single_precision(name, method, alone):
-    settings = {"max_epochs": 60}
+    settings = {"max_epochs": 25}
     assert_same(stacked(name, method, **settings), alone(name, method, **settings), name, 1e-4)
 
 

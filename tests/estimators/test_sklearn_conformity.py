@@ -49,8 +49,8 @@ SGD = TrainerConfig(optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64
 ESTIMATORS = [
     GoldClassifier(trainer=TrainerConfig(max_epochs=5)),
     *(kind(trainer=TrainerConfig(max_epochs=7)) for kind in KINDS),
-    PooledClassifier(trainer=TrainerConfig(max_epochs=4)),
-    SingleModelClassifier(trainer=TrainerConfig(max_epochs=4)),
+    PooledClassifier(trainer=TrainerConfig(max_epochs=4), n_folds=3),
+    SingleModelClassifier(trainer=TrainerConfig(max_epochs=4), n_folds=3),
     # Single precision rounds hidden layers by more than the checks allow.
     DistilledClassifier("mlp:11", trainer=SGD),
     AuxiliaryClassifier(
