@@ -74,12 +74,12 @@ class FineTunesEncoders:
     def _mixing(self, with_rules: bool = True) -> dict[str, Any]:
         """Return `mixer` and `mixer_options`, as is usual where an encoder is trained.
 
-        Without rules "amal" has the schedule of the published distillation code.
+        Without rules "amal" keeps to the schedule of the published distillation code.
         """
-        options = self.mixer_options
-        if self.encoder_name is not None and self.mixer == "amal" and with_rules:
-            if isinstance(options, Mapping | None):
-                options = {**ENCODER_AMAL, **(options or {})}
+        options, is_amal = self.mixer_options, self.mixer == "amal"
+        if self.encoder_name is not None and is_amal and isinstance(options, Mapping | None):
+            usual = ENCODER_AMAL if with_rules else {"reuse_states": True}
+            options = {**usual, **(options or {})}
         return {"mixer": self.mixer, "options": options}
 
     def _encoder_rate(self, optimiser: str) -> float:

@@ -310,6 +310,7 @@ def test_the_schedule_of_amal_for_encoders_gives_way_to_a_given_one(folder):
         assert (mixer.reuse_states, mixer.warmup, mixer.refresh_every) == expected
     student = DistilledClassifier(kind(folder), mixer="amal")
     assert student._new_mixer().refresh_every == 10  # as published
+    assert student._new_mixer().reuse_states
     assert student._new_mixer(with_rules=True).refresh_every == 2
 
 
