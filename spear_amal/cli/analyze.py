@@ -11,7 +11,7 @@ import pandas as pd
 from spear_amal.cli.apply import gold_of, grades_in_words, show_lfs
 from spear_amal.cli.console import add_to_json, print_result, show_table, wants_json
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import AnalyzeOptions
+from spear_amal.cli.options.project import AnalyzeOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.votes import has_lfs, votes_of_table
 from spear_amal.data import write_table

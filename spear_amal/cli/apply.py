@@ -15,7 +15,7 @@ import pandas as pd
 from spear_amal.cli.asking import Consent, asking_models
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import ApplyOptions, CliConfig
+from spear_amal.cli.options.project import ApplyOptions, CliConfig
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import print_blank, print_numbers
 from spear_amal.cli.votes import TableVotes, lfs_of, print_failures, rows_to_ask, votes_of_table

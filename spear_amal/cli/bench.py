@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spear_amal.cli.console import add_to_json, print_result, show_rows, show_table
-from spear_amal.cli.options import BenchOptions
+from spear_amal.cli.options.studies import BenchOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study import FailedRunsError
 from spear_amal.cli.study_progress import study_progress

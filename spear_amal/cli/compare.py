@@ -8,7 +8,7 @@ from sklearn.metrics import confusion_matrix
 
 from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
 from spear_amal.cli.events import event_file, with_events, write_event
-from spear_amal.cli.options import CompareOptions
+from spear_amal.cli.options.project import CompareOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.cli.training_data import read_test_rows, read_training_data, require_gold

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
-from spear_amal.cli.options import CrossoverOptions
+from spear_amal.cli.options.project import CrossoverOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.cli.training_data import read_test_rows, read_training_data, require_gold

@@ -17,7 +17,7 @@ from spear_amal.cli.console import (
     show_table,
     warnings_as_notes,
 )
-from spear_amal.cli.options import DemoOptions
+from spear_amal.cli.options.start import DemoOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus

@@ -20,7 +20,7 @@ from spear_amal.cli.distill_report import (
     weights_with_ids,
 )
 from spear_amal.cli.model_files import ImagesModel, load_model
-from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
+from spear_amal.cli.options.distillation import MODEL_SUFFIX, DistillOptions, is_file_name
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.votes import has_lfs
 from spear_amal.data import write_table

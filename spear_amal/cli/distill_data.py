@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.options import DistillOptions
+from spear_amal.cli.options.distillation import DistillOptions
 from spear_amal.cli.tables import read_ids
 from spear_amal.cli.training_data import read_training_data, require_gold
 from spear_amal.cli.votes import has_lfs

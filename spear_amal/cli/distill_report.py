@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from spear_amal.cli.console import print_result, show_table
 from spear_amal.cli.distill_data import DistillData, DistillSplit
-from spear_amal.cli.options import DistillOptions
+from spear_amal.cli.options.distillation import DistillOptions
 from spear_amal.cli.train import evaluation
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier

@@ -14,7 +14,7 @@ from spear_amal.cli.console import (
     warnings_as_notes,
 )
 from spear_amal.cli.events import with_events, write_event
-from spear_amal.cli.options import TrainOptions
+from spear_amal.cli.options.project import TrainOptions
 from spear_amal.cli.training_data import read_test_rows
 from spear_amal.errors import InputError
 from spear_amal.progress import Progress

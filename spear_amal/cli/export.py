@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spear_amal.cli.console import add_to_json, print_result, print_warning
-from spear_amal.cli.options import ExportOptions
+from spear_amal.cli.options.project import ExportOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.predict import read_model_rows
 from spear_amal.io.atomic import written_together

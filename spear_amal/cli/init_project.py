@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from spear_amal.cli.console import print_result
-from spear_amal.cli.options import CliConfig, InitOptions
+from spear_amal.cli.options.project import CliConfig
+from spear_amal.cli.options.start import InitOptions
 from spear_amal.cli.own_project import (
     OwnTable,
     lfs_file,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from spear_amal.cli.console import add_to_json, print_result, print_status
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import LabelOptions
+from spear_amal.cli.options.project import LabelOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import layout_of
 from spear_amal.cli.votes import has_lfs, votes_of_table

@@ -8,7 +8,7 @@ import pandas as pd
 from spear_amal.cli.apply import gold_of
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import NextOptions
+from spear_amal.cli.options.project import NextOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import write_as_data
 from spear_amal.cli.votes import votes_of_table

@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from spear_amal.cli.console import warnings_as_notes
-from spear_amal.cli.options import InitOptions
+from spear_amal.cli.options.start import InitOptions
 from spear_amal.data import read_rows, read_table, require_columns
 from spear_amal.errors import InputError
 

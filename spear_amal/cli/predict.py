@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from spear_amal.cli.asking import Consent, asking_models
 from spear_amal.cli.console import add_to_json, print_result, print_warning, show_rows
-from spear_amal.cli.options import EvaluateOptions, PredictOptions
+from spear_amal.cli.options.project import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read_frame
 from spear_amal.cli.votes import LFOptions, has_lfs, lfs_of, rows_to_ask, vote

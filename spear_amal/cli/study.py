@@ -13,7 +13,7 @@ import typer
 
 from spear_amal import studies
 from spear_amal.cli.console import print_result, print_status, show_table
-from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
+from spear_amal.cli.options.studies import GridStudyOptions, StudyOptions, StudyReportOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.errors import InputError, SpearAmalError

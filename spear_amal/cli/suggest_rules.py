@@ -13,7 +13,7 @@ from spear_amal.cli.apply import gold_of
 from spear_amal.cli.asking import Consent, announce
 from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import SuggestOptions
+from spear_amal.cli.options.project import SuggestOptions
 from spear_amal.cli.votes import has_lfs, lfs_of, votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.data.id_column import ID_COLUMN

@@ -10,7 +10,7 @@ from spear_amal.cli.asking import Consent
 from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.model_files import ImagesModel, load_model
-from spear_amal.cli.options import TeacherOutputsOptions
+from spear_amal.cli.options.distillation import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.predict import lfs_for, read_model_rows
 from spear_amal.cli.tables import read_ids

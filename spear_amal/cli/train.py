@@ -24,7 +24,7 @@ from spear_amal.cli.estimate import (
     read_estimate_rows,
 )
 from spear_amal.cli.events import event_file, write_event
-from spear_amal.cli.options import TrainOptions
+from spear_amal.cli.options.project import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.row_outputs import check_texts, write_outputs
 from spear_amal.cli.training_data import read_training_data

@@ -12,13 +12,9 @@ from spear_amal._typing import NamedFunction
 from spear_amal.checks import check_metric
 from spear_amal.cli.console import print_status, warnings_as_notes
 from spear_amal.cli.labelled_rows import how_drawn, read_data
-from spear_amal.cli.options import (
-    CompareOptions,
-    CrossoverOptions,
-    DistillOptions,
-    TrainingConfig,
-    TrainOptions,
-)
+from spear_amal.cli.options.distillation import DistillOptions
+from spear_amal.cli.options.project import CompareOptions, CrossoverOptions, TrainOptions
+from spear_amal.cli.options.shared import TrainingConfig
 from spear_amal.cli.tables import print_numbers, read_frame
 from spear_amal.cli.votes import has_rules, votes_of_table
 from spear_amal.data import read_rows, require_columns

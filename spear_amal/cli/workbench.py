@@ -12,7 +12,8 @@ import pandas as pd
 from spear_amal.cli.console import add_to_json, print_json_now, print_result, print_status
 from spear_amal.cli.init_project import write_project
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import CliConfig, InitOptions, WorkbenchOptions
+from spear_amal.cli.options.project import CliConfig
+from spear_amal.cli.options.start import InitOptions, WorkbenchOptions
 from spear_amal.cli.votes import CACHE_FOLDER
 from spear_amal.data.table_kinds import bare_name, is_table_file
 from spear_amal.errors import InputError, MissingExtraError

@@ -10,7 +10,7 @@ import pytest
 
 from spear_amal.cli.distill import distill
 from spear_amal.cli.model_files import load_model
-from spear_amal.cli.options import DistillOptions
+from spear_amal.cli.options.distillation import DistillOptions
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
 from spear_amal.teachers import as_teacher, save_teacher_outputs

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from spear_amal.cli.app import app
-from spear_amal.cli.options import CliConfig, DistillConfig
+from spear_amal.cli.options.distillation import DistillConfig
+from spear_amal.cli.options.project import CliConfig
 from spear_amal.cli.schema import default_text, kind_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"

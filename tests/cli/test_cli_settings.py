@@ -7,13 +7,8 @@ from typing import get_args
 import pytest
 
 from spear_amal.cli.init_project import SETTINGS, settings_file
-from spear_amal.cli.options import (
-    AnalyzeOptions,
-    ApplyOptions,
-    CliConfig,
-    Metric,
-    TrainOptions,
-)
+from spear_amal.cli.options.project import AnalyzeOptions, ApplyOptions, CliConfig, TrainOptions
+from spear_amal.cli.options.shared import Metric
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.training import METRICS as TRAINED_METRICS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from spear_amal.cli.commands.command import add_command
-from spear_amal.cli.options import DistillOptions, TeacherOutputsOptions
+from spear_amal.cli.options.distillation import DistillOptions, TeacherOutputsOptions
 
 
 def register(app: typer.Typer) -> None:

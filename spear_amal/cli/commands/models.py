@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from spear_amal.cli.commands.command import add_command
-from spear_amal.cli.options import (
+from spear_amal.cli.options.project import (
     AnalyzeOptions,
     ApplyOptions,
     CompareOptions,

@@ -9,7 +9,7 @@ import typer
 
 from spear_amal.cli.commands.command import add_command
 from spear_amal.cli.errors import ErrorHandlingGroup
-from spear_amal.cli.options import (
+from spear_amal.cli.options.studies import (
     BenchOptions,
     GridStudyOptions,
     StudyOptions,

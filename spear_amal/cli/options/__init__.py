@@ -1,0 +1,1 @@
+"""The options of every command: fields are flags, and for some commands keys of a TOML file."""
