@@ -8,7 +8,8 @@ can be stopped at any time and goes on where it was:
     python benchmarks/encoder_table.py --runs encoders.jsonl --features fine-tuned
     python benchmarks/encoder_table.py --runs encoders.jsonl --output docs/results/encoders.json
 
-With ``--output`` nothing is trained: the lines become the file of scores and the table.
+With ``--output`` nothing is trained: the lines become the file of scores and the tables, which
+``--docs docs/results.md`` puts between the marks that stand there.
 """
 
 from __future__ import annotations
@@ -47,6 +48,13 @@ METHODS = ("only-l", "only-lv", "label-model", COSINE, "spear", "amal", "recomme
 CEILING = "supervised"
 #: "wrench": no gold in L, and V is the whole published validation part; 120 and 500 rows.
 PROTOCOLS = ("random", "wrench")
+TITLES = {
+    ("random", "youtube"): "YouTube (accuracy; L/U/V 100/1,506/100)",
+    ("random", "sms"): "SMS (F1; L/U/V 69/4,933/69)",
+    ("wrench", "youtube"): "YouTube as published (accuracy; 120 labelled, 1,586 unlabelled rows)",
+    ("wrench", "sms"): "SMS as published (F1; 500 labelled, 4,571 unlabelled rows)",
+}
+MARKS = "<!-- encoders -->", "<!-- end of encoders -->"
 PARTS = ("protocol", "corpus", "features", "method", "seed")
 Key = tuple[str, str, str, str, int]
 
@@ -178,6 +186,20 @@ def markdown(cells: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def tables(runs: pd.DataFrame) -> str:
+    """Return the tables of all corpora, and of the gains, as Markdown."""
+    parts = []
+    for (protocol, corpus), part in runs.groupby(["protocol", "corpus"]):
+        parts += [f"### {TITLES[protocol, corpus]}", markdown(table(part))]
+        if protocol != PROTOCOLS[0]:
+            continue
+        of_cosine = f"of `{COSINE}` over the others", gains_of_method(part)
+        for title, cells in ("over TF-IDF", gains(part)), of_cosine:
+            if len(cells):
+                parts += [f"Gain {title}, paired by seed:", markdown(cells)]
+    return "\n\n".join(parts)
+
+
 def main() -> None:
     """Make the runs that are missing, or write what is there as scores and tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -190,6 +212,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="for two processes at once")
     parser.add_argument("--data-dir")
     parser.add_argument("--output", type=Path, help="write scores and tables, and train nothing")
+    parser.add_argument("--docs", type=Path, help="page to put the tables into")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.output is None:
@@ -197,13 +220,14 @@ def main() -> None:
         return
     runs = frame_of(read_runs(options.runs))
     write_scores(options.output, runs)
-    for (protocol, corpus), part in runs.groupby(["protocol", "corpus"]):
-        print(f"\n{protocol}: {corpus} ({CORPORA[corpus]}), mean and 95% interval over seeds\n")
-        print(markdown(table(part)))
-        of_others = ("over tfidf", gains(part)), (f"of {COSINE}", gains_of_method(part))
-        for title, cells in of_others:
-            if len(cells):
-                print(f"\ngain {title}, paired by seed\n\n{markdown(cells)}")
+    text = tables(runs)
+    print(text)
+    if options.docs is not None:
+        page = options.docs.read_text(encoding="utf-8")
+        before, rest = page.split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        parts = (before, MARKS[0], "\n\n", text, "\n\n", MARKS[1], after)
+        options.docs.write_text("".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":
