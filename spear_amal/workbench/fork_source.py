@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from typing import BinaryIO
 
@@ -47,7 +48,8 @@ class ForkedProcess:
     def kill(self) -> None:
         """Kill it."""
         if self.poll() is None:
-            signal.pidfd_send_signal(self._pid_file, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended just now
+                signal.pidfd_send_signal(self._pid_file, signal.SIGKILL)
 
     def wait(self) -> int:
         """Wait until it has ended."""

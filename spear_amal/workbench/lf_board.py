@@ -10,7 +10,9 @@ import numpy as np
 
 from spear_amal.declared_lfs import PromptRule, RulesFile, describe
 from spear_amal.declared_lfs.rules import Rule
+from spear_amal.errors import InputError, StaleError
 from spear_amal.workbench.lf_process import LFVotes, LoadedFile
+from spear_amal.workbench.project import Project
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFError, LFState
 
 
@@ -36,12 +38,6 @@ class LFBoard:
         return tuple(replace(x, is_muted=x.name in self.rules.muted) for x in self._lfs.values())
 
     @property
-    def clashes(self) -> list[str]:
-        """Names of declared rules that are names of LFs of the user's file as well."""
-        python = {lf.name for lf in self.file.lfs} if self.file else set()
-        return [rule.name for rule in self.rules.rules if rule.name in python]
-
-    @property
     def n_voted(self) -> int:
         """One more than the highest class number among the votes."""
         return 1 + max((int(lf.votes.max(initial=-1)) for lf in self._lfs.values()), default=-1)
@@ -53,6 +49,31 @@ class LFBoard:
     def waiting(self, among: str) -> list[str]:
         """Return the names of LFs that are to be run: Python ones, declared ones, or prompted."""
         return [lf.name for lf in self._lfs.values() if lf.runs_among == among and lf.is_running]
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def clash(self, project: Project) -> str | None:
+        """Return what is wrong with names: a declared rule has that of an LF of the user's file."""
+        names = self._python_names
+        for rule in self.rules.rules:
+            if rule.name in names:
+                return (
+                    f"{project.rules.name}: the rule {rule.name!r} has the name of an LF of "
+                    f"{project.lfs}; rename one of the two, until then the rule does not vote"
+                )
+        return None
+
+    def check_name(self, rule: Rule, replaces: str | None, project: Project) -> None:
+        """Raise InputError if a new rule cannot have its name; StaleError if none is replaced."""
+        if rule.name in self._python_names:
+            raise InputError(f"{project.lfs} has an LF {rule.name!r} already; choose another name")
+        if replaces is not None and self.rules.named(replaces) is None:
+            raise StaleError(f"the rule {replaces!r} was removed, elsewhere")
+        self.rules.with_rule(rule, replaces)  # no other rule has the name
+
+    @property
+    def _python_names(self) -> set[str]:
+        return set() if self.file is None else {lf.name for lf in self.file.lfs}
 
     # -- what changes ----------------------------------------------------------------------------
 
@@ -82,7 +103,7 @@ class LFBoard:
                 is_prompted=loaded.is_prompted,
             )
             if not is_same or is_other or not loaded.is_certain:
-                lf = replace(lf, is_running=True, error=None)
+                lf = replace(lf, is_running=True, error=None, may_ask=False)
             lfs[lf.name] = lf
         self._lfs = lfs
         self._add_rules({name: lf for name, lf in known.items() if lf.kind == DECLARED})
@@ -111,11 +132,13 @@ class LFBoard:
                 is_prompted=isinstance(rule, PromptRule),
             )
 
-    def rerun(self, chosen: Callable[[LFState], bool]) -> None:
-        """Have LFs run again, and forget what they voted."""
+    def rerun(self, chosen: Callable[[LFState], bool], may_ask: bool = False) -> None:
+        """Have LFs run again, forget what they voted, and note whether they may ask in that run."""
         for name, lf in self._lfs.items():
             if chosen(lf):
-                self._lfs[name] = replace(lf, votes=self._no_votes, is_running=True, error=None)
+                self._lfs[name] = replace(
+                    lf, votes=self._no_votes, is_running=True, error=None, may_ask=may_ask
+                )
 
     def take_votes(self, name: str, key: str, voted: LFVotes, classes: Sequence[str]) -> bool:
         """Note what came of running an LF; False if it is another one by now."""
@@ -127,6 +150,7 @@ class LFBoard:
             votes=voted.votes,
             label=class_of_votes(voted, classes) if lf.kind == PYTHON else lf.label,
             is_running=False,
+            may_ask=False,
             error=voted.error,
             asking=voted.asking,
         )
@@ -135,9 +159,8 @@ class LFBoard:
     def fail(self, name: str, message: str) -> None:
         """Note why an LF was not run."""
         lf = self._lfs[name]
-        self._lfs[name] = replace(
-            lf, votes=self._no_votes, is_running=False, error=LFError(message), key=""
-        )
+        lf = replace(lf, votes=self._no_votes, is_running=False, may_ask=False, key="")
+        self._lfs[name] = replace(lf, error=LFError(message))
 
 
 def rule_key(rule: Rule) -> str:

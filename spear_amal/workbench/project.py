@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from spear_amal.declared_lfs import add_to_settings
+from spear_amal.errors import InputError, SpearAmalError
+
 GOLD = "gold.csv"  # labels given in the workbench
 RULES = "rules.toml"  # declared LFs, and which LFs are muted
+_IN_SETTINGS = {"gold": GOLD, "rules": RULES}  # what the settings call these files
 STATE = ".spear_amal_workbench"  # history of rule sets, outputs of training
 
 
@@ -89,6 +93,50 @@ class Project:
                 return self.cache
         except OSError:
             return None
+
+    def reopened(self) -> Project:
+        """Return the project as the settings are now.
+
+        Raises
+        ------
+        SpearAmalError
+            If they cannot be read, or name other columns.
+        """
+        if self.reopen is None:
+            return self
+        project = self.reopen()
+        for name in ("text_column", "label_column", "id_column"):
+            if getattr(self, name) != (now := getattr(project, name)):
+                raise InputError(
+                    f"{self.settings_file.name} says {name} = {now!r} now: end the workbench and "
+                    f"start it anew for that; until then it is {getattr(self, name)!r} here"
+                )
+        return project
+
+    def naming(self, key: str) -> Project:
+        """Write the file "gold" or "rules" into the settings, so that all commands read it.
+
+        Returns
+        -------
+        Project
+            With that in ``named``; itself where the settings named the file before.
+
+        Raises
+        ------
+        InputError
+            If the settings cannot be written.
+        """
+        if key in self.named:
+            return self
+        file, path = _IN_SETTINGS[key], self.settings_file
+        try:
+            add_to_settings(path, key, file)
+        except (SpearAmalError, OSError) as error:  # what was to be written is in its file
+            raise InputError(
+                f"the commands do not read {file} until {path.name} says {key} = {file!r}, which "
+                f"could not be written there: {error}"
+            ) from error
+        return replace(self, named=self.named | {key})
 
     @property
     def name(self) -> str:

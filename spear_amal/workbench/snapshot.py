@@ -126,6 +126,8 @@ class LFState:
         flags in it, and the column in which it does.
     is_prompted : bool
         It asks a language model: nothing is sent before somebody says so.
+    may_ask : bool
+        Somebody has said so, of the run that it waits for.
     asking : Asking or None
     """
 
@@ -144,6 +146,7 @@ class LFState:
     column: str | None = None
     pattern: str | None = None
     is_prompted: bool = False
+    may_ask: bool = False
     asking: Asking | None = None
 
     @property

@@ -19,8 +19,8 @@ from spear_amal.workbench.charts import (
     line_chart,
 )
 from spear_amal.workbench.history import KeptFiles, RecordedRun, local_time
-from spear_amal.workbench.jobs import TrainingJob
 from spear_amal.workbench.run_events import Curve, Stage, TrainedModel
+from spear_amal.workbench.training_job import TrainingJob
 
 _MOST_THIN = 24  # curves of single models that are drawn behind the means
 _MOST_RUNS = 24  # of the picture of scores

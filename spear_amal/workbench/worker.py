@@ -88,13 +88,11 @@ class LFWorker:
 
         One that asks a language model sends nothing unless it may.
         """
-        return self._votes(name, ("run", name, may_ask), self.seconds, path)
+        return self._votes(name, ("run", name, may_ask), path)
 
-    def run_rule(
-        self, rule: Rule, classes: ClassNames | None, seconds: float, may_ask: bool = False
-    ) -> LFVotes:
-        """Return the votes of a declared rule, under a time limit of its own."""
-        return self._votes(rule.name, ("run_rule", rule, classes, may_ask), seconds, None)
+    def run_rule(self, rule: Rule, classes: ClassNames | None, may_ask: bool = False) -> LFVotes:
+        """Return the votes of a declared rule."""
+        return self._votes(rule.name, ("run_rule", rule, classes, may_ask), None)
 
     def stop(self, name: str) -> bool:
         """Stop an LF if it is running now; return whether it is."""
@@ -103,15 +101,13 @@ class LFWorker:
             self._to_stop = name
         return is_running
 
-    def _votes(
-        self, name: str, request: tuple[Any, ...], seconds: float, path: Path | None
-    ) -> LFVotes:
+    def _votes(self, name: str, request: tuple[Any, ...], path: Path | None) -> LFVotes:
         with self._lock:
             self._running, self._to_stop = name, None
             try:
-                return self._asked(request, seconds, path)
+                return self._asked(request, path)
             except TimeLimitError:
-                message = f"took longer than {seconds:g} s and was stopped"
+                message = f"took longer than {self.seconds:g} s and was stopped"
             except SupersededError:
                 message = "was stopped"
             except WorkerDiedError:
@@ -125,7 +121,7 @@ class LFWorker:
             rows = () if self._table is None else self._table[0]
             return LFVotes(np.full(len(rows), -1, dtype=np.int16), -1, LFError(message))
 
-    def _asked(self, request: tuple[Any, ...], seconds: float, path: Path | None) -> LFVotes:
+    def _asked(self, request: tuple[Any, ...], path: Path | None) -> LFVotes:
         """Return the votes from a process that knows what it needs to know."""
         for _ in range(2):
             if not self._knows_table:
@@ -133,7 +129,7 @@ class LFWorker:
                 self._knows_table = True
             if path is not None and not self._knows_file:
                 self._load(path)
-            answer: LFVotes | str = self._answer(request, seconds)
+            answer: LFVotes | str = self._answer(request, self.seconds)
             if not isinstance(answer, str):
                 return answer
             self._forget()  # the process is another one: the system ended the former

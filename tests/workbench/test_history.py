@@ -191,40 +191,40 @@ def jobs(quiet_workspace, monkeypatch):
 
 def test_going_back_restores_files_and_keeps_the_present_ones(jobs, quiet_workspace):
     project = quiet_workspace.project
-    first = jobs.files_now()
+    first = jobs.rules.files()
     jobs.history.keep_files(first)
     project.lfs.write_bytes(first.lfs + b"# more\n")
     project.rules.write_text('muted = ["prize"]\nrejected = ["x"]\n', encoding="utf-8")
-    second = jobs.files_now()
-    jobs.go_back(first.digest, second.digest)
+    second = jobs.rules.files()
+    jobs.rules.go_back(first.digest, second.digest)
     assert project.lfs.read_bytes() == first.lfs
     now = read_rules_file(project.rules)  # there was none: nothing but what was rejected
     assert (now.muted, now.rejected) == (frozenset(), {"x"})
     [kept] = jobs.history.kept()
     assert kept.rules == second.digest
-    jobs.go_back(second.digest, jobs.files_now().digest)
+    jobs.rules.go_back(second.digest, jobs.rules.files().digest)
     assert project.lfs.read_bytes() == second.lfs
     assert read_rules_file(project.rules).muted == {"prize"}
 
 
 def test_going_back_from_a_stale_page_changes_nothing(jobs, quiet_workspace):
     project = quiet_workspace.project
-    first = jobs.files_now()
+    first = jobs.rules.files()
     jobs.history.keep_files(first)
     seen = first.digest
     project.lfs.write_bytes(first.lfs + b"# of another tab\n")
     with pytest.raises(StaleError, match="have changed on the disk"):
-        jobs.go_back(first.digest, seen)
+        jobs.rules.go_back(first.digest, seen)
     assert project.lfs.read_bytes().endswith(b"# of another tab\n")
     assert jobs.history.kept() == []
     with pytest.raises(InputError, match="no rule set"):
-        jobs.go_back("0" * 16, jobs.files_now().digest)
+        jobs.rules.go_back("0" * 16, jobs.rules.files().digest)
 
 
 def test_a_state_is_plain_json_and_says_what_the_project_was(jobs):
-    state, rules = jobs.present_state()
+    state, rules = jobs.rules.state()
     assert json.loads(json.dumps(state, allow_nan=False)) == state
-    assert rules == jobs.files_now().digest
+    assert rules == jobs.rules.files().digest
     assert state["gold"] == {"ham": 10, "spam": 10} and state["rows"] == 120
     prize = next(lf for lf in state["lfs"] if lf["name"] == "prize")
     assert prize["coverage"] > 0 and prize["gold votes"] > 0

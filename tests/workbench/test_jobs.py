@@ -15,8 +15,10 @@ from spear_amal.errors import InputError
 from spear_amal.labeling.row_digests import digests_of_texts
 from spear_amal.row_outputs import ModelOutputs, read_row_outputs, write_row_outputs
 from spear_amal.workbench import jobs as jobs_module
-from spear_amal.workbench.jobs import JobRequest, TrainingJobs
+from spear_amal.workbench import training_job
+from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.run_events import RunEvents
+from spear_amal.workbench.training_job import JobRequest
 from spear_amal.workbench.training_views import run_view
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
@@ -90,7 +92,7 @@ class Stub:
 def stub(tmp_path, monkeypatch):
     (tmp_path / "stub").mkdir()
     made = Stub(tmp_path / "stub")
-    monkeypatch.setattr(jobs_module, "PROGRAM", made.program)
+    monkeypatch.setattr(training_job, "PROGRAM", made.program)
     return made
 
 

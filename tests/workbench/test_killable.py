@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 
+from spear_amal.workbench.fork_source import ForkedProcess
 from spear_amal.workbench.killable import (
     KillableWorker,
     SupersededError,
@@ -79,6 +83,16 @@ def test_who_stops_to_listen_ends_the_work(worker: KillableWorker) -> None:
     answers.close()
     assert process.poll() is not None
     assert next(worker.answers(5, seconds=60)) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no forks here")
+def test_a_process_that_ends_as_it_is_killed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pid_file = os.pidfd_open(process.pid)
+    ended = ForkedProcess(process.pid, pid_file, BytesIO(), BytesIO())
+    monkeypatch.setattr(ended, "poll", lambda: None)  # it ends between this look and the signal
+    ended.kill()
+    assert ended.wait() == 0
 
 
 @worked_by("os:_exit")

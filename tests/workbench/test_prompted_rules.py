@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette")
@@ -16,10 +17,12 @@ pytest.importorskip("httpx")
 sys.path.insert(0, str(Path(__file__).parents[1] / "llm"))
 from scripted_server import Fail, Say, ScriptedServer, content_of
 
-from spear_amal.declared_lfs import PromptRule, make_lf, read_rules_file
+from spear_amal.declared_lfs import PromptRule, RulesFile, make_lf, read_rules_file
 from spear_amal.errors import InputError, StaleError
 from spear_amal.prompted_lfs import PromptedLF
 from spear_amal.workbench.fork_source import ForkSource
+from spear_amal.workbench.lf_board import LFBoard
+from spear_amal.workbench.lf_process import LFVotes
 from spear_amal.workbench.prompt_trial import N_ROWS
 from spear_amal.workbench.rule_form import RuleForm
 
@@ -159,6 +162,27 @@ def test_an_edited_prompt_waits_anew(server, open_app, project_folder):
     workspace.add_rule(rule.model_copy(update={"prompt": "Other: {text}"}), "asks", rule)
     lf = idle(workspace).named("asks")
     assert len(server.requests) == 120 and lf.asking.n_open == 120 and not lf.is_active
+
+
+def test_what_may_be_asked_holds_for_one_run_of_one_prompt(server):
+    rule, board = rule_of(server), LFBoard()
+
+    def allow():
+        board.take_rules(RulesFile((rule,)))
+        board.rerun(lambda lf: True, may_ask=True)
+        assert board.named("asks").may_ask
+
+    board.take_table(1)
+    allow()
+    board.fail("asks", "was stopped")  # before its turn came
+    board.rerun(lambda lf: True)
+    assert not board.named("asks").may_ask
+    allow()
+    board.take_rules(RulesFile((rule.model_copy(update={"prompt": "Other: {text}"}),)))
+    assert not board.named("asks").may_ask
+    allow()
+    key, votes = board.named("asks").key, LFVotes(np.array([-1], dtype=np.int16), -1, None)
+    assert board.take_votes("asks", key, votes, ()) and not board.named("asks").may_ask
 
 
 def test_lfs_of_the_users_file_wait_as_well(server, open_app, project_folder):

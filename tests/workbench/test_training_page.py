@@ -10,14 +10,15 @@ import pytest
 pytest.importorskip("starlette")
 
 from spear_amal.labeling.row_digests import digests_of_texts
-from spear_amal.workbench import jobs as jobs_module
+from spear_amal.workbench import training_job
 from spear_amal.workbench.history import RecordedRun, RuleFiles, local_time
-from spear_amal.workbench.jobs import JobRequest, TrainingJobs
+from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.lf_list import LFView, lf_lines
 from spear_amal.workbench.pages import training as training_module
 from spear_amal.workbench.project_state import lf_records, project_state
 from spear_amal.workbench.rule_table import rule_table
 from spear_amal.workbench.since_training import random_score
+from spear_amal.workbench.training_job import JobRequest
 
 HX = {"hx-request": "true"}
 EVIL = "<script>alert(1)</script>"
@@ -58,7 +59,7 @@ def started(jobs, monkeypatch):
 
 
 def add_run(jobs, workspace, name, files=None, score=0.8, status="done", message="", **outcome):
-    files = jobs.files_now() if files is None else files
+    files = jobs.rules.files() if files is None else files
     history, snapshot = jobs.history, workspace.snapshot
     rules, lfs = history.keep_files(files), history.keep_json(lf_records(snapshot))
     asked = {"command": "train", "method": "spear", "estimate": "cv", "folds": 5, "repeats": 1}
@@ -108,9 +109,9 @@ def test_labels_and_rules_since_the_last_training_are_told(client, jobs, workspa
     view = SimpleNamespace(is_running=False, status="done", message="", lines=[], stages=[])
     vars(view).update(id="1", title="Train", begun=local_time(), seconds=3.0, model=None)
     monkeypatch.setattr(training_module, "run_view", lambda *_: view)
-    assert jobs.changed_lfs(workspace.snapshot) is None
+    assert jobs.rules.changed_lfs(workspace.snapshot) is None
     add_run(jobs, workspace, "1")
-    assert jobs.changed_lfs(workspace.snapshot) == {}
+    assert jobs.rules.changed_lfs(workspace.snapshot) == {}
     assert "labels-since" not in client.get("/training").text
     before = workspace.snapshot
     gold = before.gold.copy()
@@ -120,7 +121,7 @@ def test_labels_and_rules_since_the_last_training_are_told(client, jobs, workspa
     lfs = (replace(prize, votes=votes), replace(lunch, is_muted=True), replace(shouts, name="new"))
     workspace.snapshot = replace(before, gold=gold, lfs=lfs)
     assert "3 labels more now than the 20 with which it began" in client.get("/training").text
-    since = jobs.changed_lfs(workspace.snapshot)
+    since = jobs.rules.changed_lfs(workspace.snapshot)
     assert since == {"lunch": "muted", "prize": "changed", "new": "new", "shouts": "removed"}
     lines = lf_lines(workspace.snapshot, rule_table(before), LFView(show="since"), since)
     assert {line.lf.name for line in lines} == {"prize", "lunch"}  # the table knows no "new" here
@@ -160,8 +161,8 @@ def test_what_a_run_wrote_is_shown_and_never_run(client, jobs, monkeypatch, tmp_
     (tmp_path / "stub.py").write_text(
         f"import sys\nprint({EVIL!r}, file=sys.stderr)\nsys.exit(2)\n", encoding="utf-8"
     )
-    program = (jobs_module.PROGRAM[0], str(tmp_path / "stub.py"))
-    monkeypatch.setattr(jobs_module, "PROGRAM", program)
+    program = (training_job.PROGRAM[0], str(tmp_path / "stub.py"))
+    monkeypatch.setattr(training_job, "PROGRAM", program)
     job = jobs.start(JobRequest())
     job.process.wait(30)
     jobs.look()
@@ -185,7 +186,7 @@ def test_a_rule_set_is_shown_with_its_difference_and_gone_back_to(client, jobs, 
     lfs.write_bytes(before + b"# another tab was quicker\n")
     answer = client.post(f"{path}/restore", data=given, headers=HX)
     assert answer.status_code == 409 and "changed on the disk" in answer.text
-    given["seen"] = jobs.files_now().digest
+    given["seen"] = jobs.rules.files().digest
     assert client.post(f"{path}/restore", data=given, headers=HX).status_code == 200
     assert lfs.read_bytes() == before
     assert "These are the rules as they are now" in client.get(path).text

@@ -102,9 +102,9 @@ def test_what_hangs_crashes_and_fails_stops_no_other(odd):
 
 def test_only_what_was_edited_runs_again(odd, monkeypatch):
     ran = []
-    run = odd._workers["python"].run
+    votes = odd._workers.votes
     monkeypatch.setattr(
-        odd._workers["python"], "run", lambda path, name: (ran.append(name), run(path, name))[1]
+        odd._workers, "votes", lambda lf, *about: (ran.append(lf.name), votes(lf, *about))[1]
     )
     before = {lf.name: lf for lf in odd.snapshot.lfs}
     edit(odd, '["prize", "free"]', '["prize"]')
@@ -292,6 +292,11 @@ def test_classes_without_a_python_file_grow_with_labels(write_project, tmp_path,
     assert snapshot.classes == ("eggs", "ham", "spam")
     assert set(snapshot.named("claims").votes) == {-1, 2}
     assert snapshot.label_of(50) == "eggs"
+    labels = [snapshot.label_of(row) for row in range(120)]
+    for name in ("bacon", "coffee"):  # in the order of names both come before the others
+        workspace.add_rule(KeywordRule(name=name, label=name, keywords=[name]))
+        snapshot = workspace.snapshot
+        assert name in snapshot.classes and [snapshot.label_of(row) for row in range(120)] == labels
 
 
 # -- the table of rules ----------------------------------------------------------------------------

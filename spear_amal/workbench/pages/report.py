@@ -50,7 +50,7 @@ def _parts(request: Request) -> dict[str, Any]:
         state, moment, rules = jobs.history.read_json(past.state), past.begun, past.rules
         runs = [other for other in runs if other.id <= past.id]
     else:
-        state, rules = jobs.present_state()
+        state, rules = jobs.rules.state()
         moment, run = local_time(), _last_scored(runs, rules)
     scored = None if run is None or run.estimate is None else run
     silent = [lf for lf in state["lfs"] if lf["muted"] or lf["error"]]

@@ -232,7 +232,7 @@ def run_again(request: Request, sent: FormData) -> Response:
 
 
 def _list_parts(request: Request, snapshot: Snapshot, view: LFView) -> dict[str, Any]:
-    since = jobs_of(request).changed_lfs(snapshot)
+    since = jobs_of(request).rules.changed_lfs(snapshot)
     lines = lf_lines(snapshot, workspace_of(request).rule_table(), view, since)
     return {
         "lines": lines,

@@ -13,12 +13,13 @@ from spear_amal.errors import InputError
 from spear_amal.workbench.forms import with_form
 from spear_amal.workbench.gold_origin import gold_origin
 from spear_amal.workbench.history import RecordedRun
-from spear_amal.workbench.jobs import JobRequest, TrainingJob, TrainingJobs
+from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.moves import move_since_change
 from spear_amal.workbench.project_state import lf_records
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.rule_diff import rule_diff
 from spear_amal.workbench.since_training import random_score
+from spear_amal.workbench.training_job import JobRequest, TrainingJob
 from spear_amal.workbench.training_views import (
     request_title,
     rule_sets,
@@ -156,7 +157,7 @@ def _job_parts(request: Request, job: TrainingJob | None, source: str) -> dict[s
 
 def _history_parts(request: Request) -> dict[str, Any]:
     jobs = jobs_of(request)
-    runs, present = jobs.history.runs(), jobs.files_now().digest
+    runs, present = jobs.history.runs(), jobs.rules.files().digest
     sets = rule_sets(runs, jobs.history.kept(), present)
     scored = [run for run in runs if run.estimate is not None]
     chart = scores_chart(runs, scored[-1].kind) if scored else None
@@ -186,7 +187,7 @@ def rule_set_page(request: Request) -> Response:
     """Show a rule set, and what differs from the present one, or from another one."""
     jobs, digest = jobs_of(request), request.path_params["digest"]
     history, snapshot = jobs.history, workspace_of(request).snapshot
-    files, present = history.files(digest), jobs.files_now()
+    files, present = history.files(digest), jobs.rules.files()
     other = request.query_params.get("from", "")
     runs = history.runs()
     sets = rule_sets(runs, history.kept(), present.digest)
@@ -214,10 +215,10 @@ def rule_set_page(request: Request) -> Response:
 def restore(request: Request, form: FormData) -> Response:
     """Go back to a rule set."""
     jobs, digest = jobs_of(request), request.path_params["digest"]
-    wanted, present = jobs.history.files(digest), jobs.files_now()
+    wanted, present = jobs.history.files(digest), jobs.rules.files()
     if wanted.lfs != present.lfs and form.get("overwrite") != "yes":
         raise InputError("the Python file would be overwritten: say that it may be")
-    jobs.go_back(digest, str(form.get("seen", "")))
+    jobs.rules.go_back(digest, str(form.get("seen", "")))
     if "hx-request" not in request.headers:
         return RedirectResponse("/rules", status_code=303)
     return render(request, "_restored.html", digest=digest)
