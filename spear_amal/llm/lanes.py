@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
-from spear_amal.errors import MissingExtraError
+from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.llm.chat_model import ChatModel, without_key
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Lanes:
     MissingExtraError
         If httpx is not installed.
     InputError
-        If the key is missing.
+        If the key is missing, or the environment names a proxy that cannot be used.
     """
 
     def __init__(self, model: ChatModel) -> None:
@@ -111,20 +112,22 @@ class Lanes:
         NoReply
             If no connection was made, it broke, or it took too long.
         """
-        core = self._core
+        core, key = self._core, self._model.key()
+        broken = (core.NetworkError, core.TimeoutException, core.ProtocolError)
         try:
             async with asyncio.timeout(self._model.timeout):
-                return await self._post(lane, body)
+                return await self._post(lane, body, key)
         except TimeoutError:
             failure = NoReply(f"no reply within {self._model.timeout:g} s")
         except (core.ConnectError, core.ConnectTimeout, core.ProxyError) as error:
             failure = NoReply(f"no connection to {self._model.base_url} ({error})", is_down=True)
-        except (core.NetworkError, core.TimeoutException, core.ProtocolError) as error:
-            failure = NoReply(f"the reply broke off ({type(error).__name__}: {error})")
+        except (*broken, self._httpx.DecodingError) as error:
+            # Of what cannot be read they quote a line, and a server may repeat the key.
+            reason = without_key(f"{type(error).__name__}: {error}", key)
+            failure = NoReply(f"the reply broke off ({reason})")
         raise failure  # outside: errors of httpcore may hold the request, and with it the key
 
-    async def _post(self, lane: _Lane, body: bytes) -> Reply:
-        key = self._model.key()
+    async def _post(self, lane: _Lane, body: bytes, key: str | None) -> Reply:
         headers = [*self._headers, (b"content-length", str(len(body)).encode())]
         if key is not None:
             headers.append((b"authorization", f"Bearer {key}".encode()))
@@ -132,31 +135,32 @@ class Lanes:
         request = self._core.Request(
             b"POST", self._url, headers=headers, content=body, extensions=extensions
         )
-        response = await (await lane.ready()).handle_async_request(request)
         try:
-            content = bytearray()
-            async for part in response.aiter_stream():
+            response = await (await lane.ready()).handle_async_request(request)
+            found = {
+                name.lower().decode("latin-1"): v.decode("latin-1") for name, v in response.headers
+            }
+            whole = await self._content(response, "content-encoding" in found)
+        except BaseException:
+            # Not all of these close it: a tunnel through a proxy may be left half made.
+            await lane.close()
+            raise
+        return Reply(response.status, found, _blanked(whole, key))
+
+    async def _content(self, response: httpcore.Response, is_compressed: bool) -> bytes:
+        parts, content = response.aiter_stream(), bytearray()
+        if is_compressed:  # not asked for, but some servers always do it
+            parts = self._httpx.Response(
+                response.status, headers=response.headers, content=parts
+            ).aiter_bytes()
+        try:
+            async for part in parts:
                 content += part
                 if len(content) > _LONGEST:
                     raise NoReply(f"the reply is longer than {_LONGEST} bytes")
         finally:
             await response.aclose()
-        found = {
-            name.lower().decode("latin-1"): v.decode("latin-1") for name, v in response.headers
-        }
-        whole = bytes(content)
-        if "content-encoding" in found:  # not asked for, but some servers always compress
-            whole = self._decoded(response, whole)
-        return Reply(response.status, found, _blanked(whole, key))
-
-    def _decoded(self, response: httpcore.Response, content: bytes) -> bytes:
-        try:
-            decoded = self._httpx.Response(
-                response.status, headers=response.headers, content=content
-            )
-        except self._httpx.DecodingError as error:
-            raise NoReply(f"the reply broke off ({type(error).__name__}: {error})") from None
-        return bytes(decoded.content)
+        return bytes(content)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -194,17 +198,29 @@ def _way_to(url: Any, is_local: bool, library: Any, core: Any) -> Callable[[], A
     pool = core.AsyncConnectionPool(
         # Certificates take long to load, and a server without encryption has none.
         ssl_context=library.create_ssl_context() if url.scheme == "https" else None,
-        proxy=None if address is None else _proxy(library.Proxy(address), core),
+        proxy=None if address is None else _proxy(address, library, core),
         keepalive_expiry=_IDLE,
     )
     origin = core.Origin(url.raw_scheme, url.raw_host, url.port or _PORTS[url.scheme])
     return lambda: pool.create_connection(origin)
 
 
-def _proxy(proxy: Any, core: Any) -> Any:
+def _proxy(address: str, library: Any, core: Any) -> Any:
+    try:
+        proxy = library.Proxy(address)
+    except (ValueError, library.InvalidURL):  # not shown: it may hold a password
+        raise InputError(
+            "the proxy that an environment variable such as https_proxy names is no address: write "
+            "it as http://host:port, or name the server in no_proxy"
+        ) from None
     url = proxy.url
-    address = core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    return core.Proxy(address, proxy.raw_auth, proxy.headers.raw, proxy.ssl_context)
+    if url.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise InputError(
+            f"the environment names a proxy of the kind {url.scheme}, which needs socksio: "
+            "pip install 'httpx[socks]', or name the server in no_proxy"
+        )
+    place = core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return core.Proxy(place, proxy.raw_auth, proxy.headers.raw, proxy.ssl_context)
 
 
 def _blanked(content: bytes, key: str | None) -> bytes:

@@ -338,6 +338,11 @@ def check_options(mixer: Mixer, n_rows: int | None) -> None:
         )
     if mixer.needs_look_ahead and options.outer == "feature+rules":
         raise InputError("outer='feature+rules' needs a rule model; use outer='feature'")
+    if options.reuse_states:
+        raise InputError(
+            "reuse_states=True is for the estimators; in a loop of your own a refresh goes through "
+            "the rows that you give it: leave reuse_states=False"
+        )
 
 
 FORMAT = 1

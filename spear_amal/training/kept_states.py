@@ -38,7 +38,7 @@ class KeptStates:
     def __call__(self, x: Any) -> Any:
         """Return what the forward pass gives."""
         said = self._forward(x)
-        if self.is_recording:
+        if self.is_recording and isinstance(said[1], Tensor):  # else sparse features as they are
             self._last = said[1].detach()
         return said
 

@@ -355,6 +355,7 @@ def test_applies_that_is_none(applies):
         ({"mixer": Fixed(), "per_loss": {}}, "mixer object"),
         ({"n_rows": 5, "look_ahead": "network"}, "last linear layer"),
         ({"n_rows": 5, "outer": "feature+rules"}, "rule model"),
+        ({"n_rows": 5, "reuse_states": True}, "leave reuse_states=False"),
         ({"mixer": "fixed", "y": ROWS}, "n_rows"),
         ({"n_rows": 5, "y": ROWS}, r"y must be of torch.int64 and shape \(5,\)"),
         ({"n_rows": 5, "domain": torch.ones(5, 2)}, "domain must be of torch.bool"),

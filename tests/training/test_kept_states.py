@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from torch import nn
 
 from spear_amal.data import synthetic_votes
@@ -186,3 +187,28 @@ def test_linear_models_have_their_features_at_hand():
         )
         found.append(mixer.table())
     assert torch.equal(*found)
+
+
+class AnotherLinear(LinearModel):
+    """A linear model that does not say so: the head's input are the features, sparse or not."""
+
+
+def test_sparse_features_that_the_head_takes_as_they_are_pass_as_ever():
+    labels, y = synthetic_votes(N + N_VALIDATION, 6, C, seed=0)
+    labels = labels.to_unipolar()
+    x = sparse.random(N + N_VALIDATION, 70_000, 1e-3, format="csr", random_state=0)
+    gold = np.where(np.arange(N) < 15, y[:N], -1)
+    found = []
+    for reuse in (False, True):
+        train = Table(x[:N], gold, labels[:N], n_classes=C)
+        validation = Table(x[N:], y[N:], labels[N:], n_classes=C)
+        mixer = Amal(reuse_states=reuse, **SCHEDULE)
+        feature = AnotherLinear(x.shape[1], C)
+        assert not isinstance(train.batch(torch.arange(2)).x, torch.Tensor)
+        Trainer(TrainerConfig(max_epochs=3, lr=0.05)).fit(
+            *(JointModel(feature, rules_of(labels).float()), spear_components(), mixer, train),
+            np.arange(N),
+            selection=validation,
+        )
+        found.append(mixer.table())
+    assert (found[0] != 1).any() and torch.equal(*found)
