@@ -24,11 +24,14 @@ class LFBoard:
     file : LoadedFile or None
         What the user's file held when it was run last; None without one.
     rules : RulesFile
+    n_tables : int
+        How many tables there were so far: votes of an LF belong to the one that it read.
     """
 
     def __init__(self) -> None:
         self.file: LoadedFile | None = None
         self.rules = RulesFile()
+        self.n_tables = 0
         self._lfs: dict[str, LFState] = {}
         self._no_votes = np.empty(0, dtype=np.int16)
 
@@ -79,6 +82,7 @@ class LFBoard:
 
     def take_table(self, n: int) -> None:
         """Drop all votes, which are of another table."""
+        self.n_tables += 1
         self._no_votes = np.full(n, -1, dtype=np.int16)
         self.rerun(lambda lf: True)
 
@@ -140,10 +144,12 @@ class LFBoard:
                     lf, votes=self._no_votes, is_running=True, error=None, may_ask=may_ask
                 )
 
-    def take_votes(self, name: str, key: str, voted: LFVotes, classes: Sequence[str]) -> bool:
-        """Note what came of running an LF; False if it is another one by now."""
+    def take_votes(
+        self, name: str, key: str, voted: LFVotes, classes: Sequence[str], n_tables: int
+    ) -> bool:
+        """Note what came of running an LF; False if it, or the table, is another one by now."""
         lf = self._lfs.get(name)
-        if lf is None or lf.key != key or len(voted.votes) != len(self._no_votes):
+        if lf is None or lf.key != key or n_tables != self.n_tables:
             return False
         self._lfs[name] = replace(
             lf,

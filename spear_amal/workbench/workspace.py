@@ -153,6 +153,7 @@ class Workspace:
             If the rule that it replaces was changed meanwhile, or is not there.
         """
         classes = self._checked(rule, replaces)
+        n_tables = self._board.n_tables
         voted = None  # a model is asked later, once somebody has seen what it costs
         if not isinstance(rule, PromptRule):
             voted = self._workers.rule_votes(rule, classes.names)
@@ -163,7 +164,7 @@ class Workspace:
             self._change_rules(lambda file: file.with_rule(rule, replaces), believed)
             now = self._labels.classes
             if voted is not None and classes.key == now.key:
-                self._board.take_votes(rule.name, rule_key(rule), voted, now.shown)
+                self._board.take_votes(rule.name, rule_key(rule), voted, now.shown, n_tables)
             self._show("rules")
             return self._lf(rule.name)
 
@@ -410,17 +411,20 @@ class Workspace:
         """Run an LF, unless it has become another one that is not to be run."""
         with self._lock:
             lf, classes, path = self._board.named(name), self._labels.classes, self.project.lfs
+            n_tables = self._board.n_tables
         if lf is not None and lf.is_running and lf.runs_among == kind:
             voted = self._workers.votes(lf, classes.names, path)
             if voted is not None:
-                self._take_votes(lf, voted, classes)
+                self._take_votes(lf, voted, classes, n_tables)
 
-    def _take_votes(self, lf: LFState, voted: LFVotes, classes: ProjectClasses) -> None:
+    def _take_votes(
+        self, lf: LFState, voted: LFVotes, classes: ProjectClasses, n_tables: int
+    ) -> None:
         with self._lock:
             now = self._labels.classes
             if self._is_closed or classes.key != now.key:
                 return
-            if not self._board.take_votes(lf.name, lf.key, voted, now.shown):
+            if not self._board.take_votes(lf.name, lf.key, voted, now.shown, n_tables):
                 return
             is_last = not self._board.waiting(lf.runs_among)
             if is_last or time.monotonic() - self._shown >= _PAUSE:

@@ -264,6 +264,30 @@ def test_a_changed_table_wins_over_a_stale_page(workspace):
     assert np.array_equal(snapshot.named("lunch").votes >= 0, fires)
 
 
+def test_votes_on_a_table_that_was_edited_meanwhile_are_not_taken(workspace, monkeypatch):
+    """As many rows, others: the LF had read the former ones when the file changed."""
+    assert idle(workspace)
+    path, votes, edits = workspace.project.data[0], workspace._workers.votes, []
+    frame = pd.read_csv(path)
+
+    def edited_meanwhile(lf, *about):
+        said = votes(lf, *about)
+        if lf.name == "lunch" and not edits:
+            edits.append(True)
+            frame.iloc[::-1].to_csv(path, index=False)
+            workspace._read_table()
+        return said
+
+    monkeypatch.setattr(workspace._workers, "votes", edited_meanwhile)
+    table = workspace.snapshot.table
+    workspace.run_again("lunch")
+    assert workspace.wait(lambda s: s.is_idle and s.table != table, SECONDS)
+    snapshot = workspace.snapshot
+    fires = np.array(["lunch" in text or "home" in text for text in snapshot.texts])
+    assert snapshot.texts == frame["text"].tolist()[::-1]
+    assert np.array_equal(snapshot.named("lunch").votes >= 0, fires)
+
+
 def test_a_label_that_is_no_class_is_told_and_does_not_count(workspace):
     assert idle(workspace)
     known = (workspace.snapshot.gold >= 0).sum()
