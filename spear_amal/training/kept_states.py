@@ -33,7 +33,9 @@ class KeptStates:
         self.validation: Tensor | None = None
         self._last: Tensor | None = None
         self._states = torch.zeros(0)  # (n_rows, H) once a row is known
-        self._seen = torch.zeros(n_rows, dtype=torch.bool)
+        self._seen = torch.zeros(
+            0, dtype=torch.bool
+        )  # (n_rows,), on the device: none is waited for
 
     def __call__(self, x: Any) -> Any:
         """Return what the forward pass gives."""
@@ -53,13 +55,14 @@ class KeptStates:
             return
         if not len(self._states):
             self._states = self._last.new_zeros(self._n_rows, self._last.shape[1])
+            self._seen = torch.zeros(self._n_rows, dtype=torch.bool, device=index.device)
         self._states[index] = self._last
-        self._seen[index.cpu()] = True
+        self._seen[index] = True
         self._last = None
 
     def has(self, rows: Tensor) -> bool:
         """Return whether all of these rows were trained on in the epoch."""
-        return bool(self._seen[rows.cpu()].all())
+        return len(self._seen) > 0 and bool(self._seen[rows.to(self._seen.device)].all())
 
     def __getitem__(self, index: Tensor) -> Tensor:
         """Return the head's input (B, H) of rows."""
