@@ -35,7 +35,7 @@ class KeptStates:
         self._states = torch.zeros(0)  # (n_rows, H) once a row is known
         self._seen = torch.zeros(
             0, dtype=torch.bool
-        )  # (n_rows,), on the device: none is waited for
+        )  # (n_rows,), where they are
 
     def __call__(self, x: Any) -> Any:
         """Return what the forward pass gives."""
