@@ -33,9 +33,7 @@ class KeptStates:
         self.validation: Tensor | None = None
         self._last: Tensor | None = None
         self._states = torch.zeros(0)  # (n_rows, H) once a row is known
-        self._seen = torch.zeros(
-            0, dtype=torch.bool
-        )  # (n_rows,), where they are
+        self._seen = torch.zeros(0, dtype=torch.bool)  # (n_rows,), where they are
 
     def __call__(self, x: Any) -> Any:
         """Return what the forward pass gives."""

@@ -182,7 +182,9 @@ def test_what_may_be_asked_holds_for_one_run_of_one_prompt(server):
     assert not board.named("asks").may_ask
     allow()
     key, votes = board.named("asks").key, LFVotes(np.array([-1], dtype=np.int16), -1, None)
-    assert board.take_votes("asks", key, votes, (), board.n_tables) and not board.named("asks").may_ask
+    assert (
+        board.take_votes("asks", key, votes, (), board.n_tables) and not board.named("asks").may_ask
+    )
 
 
 def test_lfs_of_the_users_file_wait_as_well(server, open_app, project_folder):
