@@ -13,23 +13,24 @@ from values import JSON_ODD, mostly, mutated, mutated_json, table_bytes, texts
 
 from doors.files import whole
 from spear_amal import LabelMatrix
-from spear_amal.cli import main, options
+from spear_amal.cli import main
+from spear_amal.cli.options import distillation, project, start, studies
 from spear_amal.cli.schema import flag_of, is_argument, kind_of
 from spear_amal.errors import InputError
 
 COMMANDS = {
-    "apply": options.ApplyOptions,
-    "analyze": options.AnalyzeOptions,
-    "predict": options.PredictOptions,
-    "evaluate": options.EvaluateOptions,
-    "train": options.TrainOptions,
-    "init": options.InitOptions,
-    "distill": options.DistillOptions,
-    "teacher-outputs": options.TeacherOutputsOptions,
-    "corpora list": options.CorporaListOptions,
-    "study": options.StudyOptions,
-    "study kd-synthetic": options.GridStudyOptions,
-    "study report": options.StudyReportOptions,
+    "apply": project.ApplyOptions,
+    "analyze": project.AnalyzeOptions,
+    "predict": project.PredictOptions,
+    "evaluate": project.EvaluateOptions,
+    "train": project.TrainOptions,
+    "init": start.InitOptions,
+    "distill": distillation.DistillOptions,
+    "teacher-outputs": distillation.TeacherOutputsOptions,
+    "corpora list": start.CorporaListOptions,
+    "study": studies.StudyOptions,
+    "study kd-synthetic": studies.GridStudyOptions,
+    "study report": studies.StudyReportOptions,
 }
 #: What a flag may be given; nothing that would ask for much work, and mean it.
 TEXTS = st.one_of(
