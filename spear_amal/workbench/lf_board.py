@@ -145,11 +145,22 @@ class LFBoard:
                 )
 
     def take_votes(
-        self, name: str, key: str, voted: LFVotes, classes: Sequence[str], n_tables: int
+        self,
+        name: str,
+        key: str,
+        voted: LFVotes,
+        classes: Sequence[str],
+        n_tables: int,
+        could_ask: bool = False,
     ) -> bool:
-        """Note what came of running an LF; False if it, or the table, is another one by now."""
+        """Note what came of running an LF; False if it, or the table, is another one by now.
+
+        So it is for a run that could not ask a model, where somebody has since said that it may.
+        """
         lf = self._lfs.get(name)
         if lf is None or lf.key != key or n_tables != self.n_tables:
+            return False
+        if lf.may_ask and not could_ask:
             return False
         self._lfs[name] = replace(
             lf,

@@ -424,7 +424,8 @@ class Workspace:
             now = self._labels.classes
             if self._is_closed or classes.key != now.key:
                 return
-            if not self._board.take_votes(lf.name, lf.key, voted, now.shown, n_tables):
+            about = (lf.name, lf.key, voted, now.shown, n_tables, lf.may_ask)
+            if not self._board.take_votes(*about):
                 return
             is_last = not self._board.waiting(lf.runs_among)
             if is_last or time.monotonic() - self._shown >= _PAUSE:

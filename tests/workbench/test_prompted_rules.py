@@ -182,9 +182,11 @@ def test_what_may_be_asked_holds_for_one_run_of_one_prompt(server):
     assert not board.named("asks").may_ask
     allow()
     key, votes = board.named("asks").key, LFVotes(np.array([-1], dtype=np.int16), -1, None)
-    assert (
-        board.take_votes("asks", key, votes, (), board.n_tables) and not board.named("asks").may_ask
-    )
+    # What a run brings that could not ask, and was under way, is not what was allowed.
+    assert not board.take_votes("asks", key, votes, (), board.n_tables)
+    assert board.named("asks").may_ask and board.waiting("prompted") == ["asks"]
+    assert board.take_votes("asks", key, votes, (), board.n_tables, could_ask=True)
+    assert not board.named("asks").may_ask and not board.waiting("prompted")
 
 
 def test_lfs_of_the_users_file_wait_as_well(server, open_app, project_folder):
@@ -298,6 +300,7 @@ def test_a_prompt_is_written_tried_confirmed_and_edited_in_a_browser(
     asked = []
     page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
     tab.go("/rules")
+    page.get_by_text("lunch").first.wait_for()  # the user's file is read, and with it the classes
     page.get_by_text("Ask a model", exact=True).click()
     page.locator("#description").fill("wants your money")
     page.locator("#model").fill(server.model)
