@@ -394,11 +394,10 @@ def check_tokens(x: Any, plan: EncoderPlan) -> None:
     InputError
         With what was found, and where token numbers come from.
     """
-    way = _WAY
     if not isinstance(x, np.ndarray) or x.ndim != 2:
         raise InputError(
             f"an encoder is trained on token numbers, but X is {type(x).__name__} (words counted, "
-            f"such as TF-IDF?); {way}"
+            f"such as TF-IDF?); {_WAY}"
         )
     if not x.size:
         return
@@ -406,14 +405,14 @@ def check_tokens(x: Any, plan: EncoderPlan) -> None:
     if low < -1 or high >= plan.vocabulary or not (x == np.floor(x)).all():
         raise InputError(
             f"an encoder is trained on token numbers from 0 to {plan.vocabulary - 1}, -1 behind "
-            f"the last of a text, but X holds other numbers ({low:.4g} to {high:.4g}); {way}"
+            f"the last of a text, but X holds other numbers ({low:.4g} to {high:.4g}); {_WAY}"
         )
     tokens = x >= 0
     if (tokens[:, 1:] & ~tokens[:, :-1]).any():
-        raise InputError(f"X has tokens behind the end of a row (-1); {way}")
+        raise InputError(f"X has tokens behind the end of a row (-1); {_WAY}")
     needed, longest = int(tokens.sum(1).max()), plan.longest
     if longest is not None and needed > longest:
         raise InputError(
-            f"the encoder has places for {longest} tokens, and a row of X has {needed}; {way} "
+            f"the encoder has places for {longest} tokens, and a row of X has {needed}; {_WAY} "
             f"with max_length={longest}"
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -50,13 +48,6 @@ def head_inputs(
             f"returns; return the head's input, or use {_WAY_OUT}"
         )
     return logits, hidden
-
-
-@torch.no_grad()
-def head_logits(feature: nn.Module, hidden: Tensor) -> Tensor:
-    """Compute the logits (B, C) of the head on its input (B, H)."""
-    head: Any = feature.head
-    return affine(hidden, head.weight, head.bias)
 
 
 def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:

@@ -34,7 +34,6 @@ from spear_amal.tensors.sparse_rows import affine
 from spear_amal.training.last_layer import (
     head_at,
     head_inputs,
-    head_logits,
     look_ahead_parameters,
     mean_squared_norm,
 )
@@ -101,16 +100,16 @@ class LookAhead:
         self._rule_constants: tuple[Tensor | None, Tensor | None] | None = None
         if self.outer.rules and not isinstance(model.rules, RuleModel | None):
             raise InputError("outer='feature+rules' needs the rule model CAGE; use outer='feature'")
+        self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
         if self.last_layer:
             # Whoever brings the validation rows' features has had the head checked.
             known = validation_hidden is not None
             if group_hidden is None:
                 self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
             else:
-                self._logits, self.hidden = head_logits(model.feature, group_hidden), group_hidden
+                self._logits, self.hidden = affine(group_hidden, *head_at(self.at)), group_hidden
             if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
-        self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
         self._closed = self._last_layer_step() if method == "closed" else None
         alone = self.outer.sees_group or self.outer.rules or shard.world > 1
         self._products = None if self._closed is None or alone else products

@@ -303,12 +303,13 @@ class TrainingRun:
         its favourite class is met says less, and says nothing of whether it is right.
         """
         state = self.state
-        keeps = self.states is not None and selection is self.outer
+        states = self.states if selection is self.outer else None
+        n_wanted = 1 if states is None else 2  # hidden values of all V are kept for refreshes only
         with torch.no_grad(), eval_mode(state.model):
-            said = [state.model.feature(x)[: 1 + keeps] for x in selection.feature_chunks()]
+            said = [state.model.feature(x)[:n_wanted] for x in selection.feature_chunks()]
         logits = torch.cat([parts[0] for parts in said])
-        if self.states is not None and keeps and isinstance(said[0][1], Tensor):
-            self.states.validation = torch.cat([parts[1] for parts in said])
+        if states is not None and isinstance(said[0][1], Tensor):
+            states.validation = torch.cat([parts[1] for parts in said])
         by_loss = bool((selection.y < 0).all())
         y, loss = selection.y, 0.0
         if by_loss:
